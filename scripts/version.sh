@@ -1,0 +1,3 @@
+#!/bin/sh
+# Prints MAJOR.MINOR.PATCH from the public header, the one place that states it.
+sed -n 's/^#define VULTUS_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$(dirname "$0")/../include/vultus/version.h" | paste -sd.

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_BACKEND_BACKEND_H
+#define VT_BACKEND_BACKEND_H
+
+#include "base/pool.h"
+#include "base/status.h"
+#include "plan/plan.h"
+
+/* What a back end says of itself on this machine. */
+struct vt_backend_report {
+    bool usable;
+    char reason[192];    /* why not, or a note */
+    char arch[32];       /* of plan names: "avx512" */
+    char device[96];     /* "AMD EPYC ..." */
+    char libraries[128]; /* "onednn 2.6.3" */
+};
+
+/* A plan made ready to run, with its own workspace. One thread at a time. */
+struct vt_executable;
+
+/* Time one step took in a profiled run. */
+struct vt_step_profile {
+    uint64_t nanoseconds;
+};
+
+/* How the compiler asks a back end to run a step. Present in builds with the compiler. */
+struct vt_backend_builder {
+    /* Channels per block that its kernels want for this precision. */
+    int (*block)(enum vt_dtype dtype);
+    /*
+     * Writes the names of tactics that can run `step` of `plan` (shapes, layouts and params set, choices empty), best guess
+     * first; returns how many (at most `capacity`). Each tactic's numerical class goes to classes[]: tactics of equal class give
+     * equal bytes.
+     */
+    size_t (*tactics)(const struct vt_plan *plan, const struct vt_plan_step *step, const char **names,
+        const char **classes, size_t capacity);
+    /* Bytes of the packed constant that `tactic` wants for the step's weights; 0: none. */
+    size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step, const char *tactic);
+    /* Packs float32 weights, CONV: [O, I/group, kh, kw], GEMM: [K, N], into `packed` (packed_bytes long, aligned, zeroed). */
+    enum vultus_status (*pack)(const struct vt_plan *plan, const struct vt_plan_step *step, const char *tactic,
+        const float *weights, void *packed, struct vultus_error *error);
+    /* vt_cpu_feature bits (or the back end's own) that the tactic needs at run time. */
+    uint32_t (*required_features)(const char *tactic);
+};
+
+struct vt_backend {
+    const char *name;
+    void (*probe)(struct vt_backend_report *report); /* never fails */
+    /*
+     * Prepares a plan (which must outlive the executable). Nothing is allocated for batches yet: workspace grows when a
+     * larger batch than before is run, so steady batches run without allocating.
+     */
+    enum vultus_status (*create)(const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out,
+        struct vultus_error *error);
+    /*
+     * inputs[i] and outputs[i] are dense arrays of `batch` items in the plan's order. `profile` (NULL or n_steps entries) gets
+     * each step's time.
+     */
+    enum vultus_status (*run)(struct vt_executable *executable, const void *const *inputs, void *const *outputs,
+        int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);
+    size_t (*workspace_bytes)(const struct vt_executable *executable);
+    void (*destroy)(struct vt_executable *executable); /* NULL is fine */
+    const struct vt_backend_builder *builder;          /* NULL without the compiler */
+};
+
+/* All back ends of this build, NULL-terminated, in the default order of preference (registry.c is the one file that names them). */
+const struct vt_backend *const *vt_backends(void);
+const struct vt_backend *vt_backend_find(const char *name); /* NULL when this build has none of that name */
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_BACKEND_CPU_CPU_H
+#define VT_BACKEND_CPU_CPU_H
+
+#include "backend/backend.h"
+
+extern const struct vt_backend vt_backend_cpu;
+
+/* One run of one step, everything resolved. Pointers are to item 0; item i of a value follows at i * value->bytes. */
+struct vt_cpu_call {
+    const struct vt_plan *plan;
+    const struct vt_plan_step *step;
+    const struct vt_plan_value *const *in; /* NULL for missing inputs */
+    const struct vt_plan_value *const *out;
+    const void *const *in_data;
+    void *const *out_data;
+    int64_t batch;
+    const void *packed;
+    uint8_t *scratch; /* vt_cpu_tactic.scratch_bytes, aligned, for this call only */
+    void *state;      /* what vt_cpu_tactic.prepare made */
+    struct vt_pool *pool;
+};
+
+/*
+ * A way to run a step. Kernels write the interior of the output only; the caller fills its border afterwards unless
+ * fills_border is set. Results must not depend on batch, on thread count or on which thread ran a unit.
+ */
+struct vt_cpu_tactic {
+    const char *name;  /* unique: "conv:winograd4:avx512" */
+    const char *class; /* tactics of one step and one class give equal bytes: "direct", "winograd4", "onednn" */
+    enum vt_step kind;
+    unsigned features; /* vt_cpu_feature bits it needs */
+    bool fills_border;
+    bool (*supports)(const struct vt_plan *plan, const struct vt_plan_step *step);
+    size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step); /* NULL: nothing packed */
+    enum vultus_status (*pack)(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+        void *packed, struct vultus_error *error);
+    /* Scratch for one call with `threads` threads; may depend on batch. NULL: none. */
+    size_t (*scratch_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
+    /* Optional state kept by the executable (library primitives); released by release. */
+    enum vultus_status (*prepare)(const struct vt_plan *plan, const struct vt_plan_step *step, const void *packed,
+        void **state, struct vultus_error *error);
+    void (*release)(void *state);
+    enum vultus_status (*run)(const struct vt_cpu_call *call, struct vultus_error *error);
+};
+
+/* Tables of tactics, one per file, each NULL-terminated, joined in cpu_tactics.c. */
+extern const struct vt_cpu_tactic *const vt_cpu_conv_tactics[];      /* own convolutions */
+extern const struct vt_cpu_tactic *const vt_cpu_gemm_tactics[];      /* own matrix products */
+extern const struct vt_cpu_tactic *const vt_cpu_plane_tactics[];     /* pool, upsample, group norm, affine, binary, convert */
+extern const struct vt_cpu_tactic *const vt_cpu_reference_tactics[]; /* any operator, plain */
+extern const struct vt_cpu_tactic *const vt_cpu_onednn_tactics[];    /* oneDNN; empty without it */
+
+const struct vt_cpu_tactic *vt_cpu_tactic_find(const char *name); /* NULL when this build has none of that name */
+
+/* Address of block `c`, row `y`, column `x` (may be negative down to the pad) of one item of a blocked float32 value. */
+static inline float *vt_cpu_at(const struct vt_plan_value *v, const void *item, int64_t c, int64_t y, int64_t x) {
+    int64_t rows = v->dims[2] + v->pad[0] + v->pad[2], columns = v->dims[3] + v->pad[1] + v->pad[3];
+    return (float *)item + ((c * rows + y + v->pad[0]) * columns + x + v->pad[1]) * v->block;
+}
+static inline int64_t vt_cpu_row_floats(const struct vt_plan_value *v) {
+    return (v->dims[3] + v->pad[1] + v->pad[3]) * v->block;
+}
+static inline int64_t vt_cpu_plane_floats(const struct vt_plan_value *v) {
+    return (v->dims[2] + v->pad[0] + v->pad[2]) * vt_cpu_row_floats(v);
+}
+static inline int64_t vt_cpu_blocks(const struct vt_plan_value *v) { return (v->dims[1] + v->block - 1) / v->block; }
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_BASE_CPU_H
+#define VT_BASE_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What kernels ask for. Each level of x86 includes those before it, AMX and BF16 aside. */
+enum vt_cpu_feature {
+    VT_CPU_SSE2 = 1 << 0,
+    VT_CPU_AVX2 = 1 << 1,        /* AVX2 + FMA + F16C */
+    VT_CPU_AVX512 = 1 << 2,      /* F + BW + DQ + VL + CD (Skylake-X) */
+    VT_CPU_AVX512_VNNI = 1 << 3, /* int8 dot products */
+    VT_CPU_AVX512_BF16 = 1 << 4,
+    VT_CPU_AMX = 1 << 5, /* TILE + BF16 + INT8, granted by the kernel */
+    VT_CPU_NEON = 1 << 6,
+};
+
+/*
+ * Features of this machine, detected once, masked down by the environment variable VULTUS_CPU
+ * (sse, avx2, avx512, avx512_vnni, amx, native; an unknown name is logged and ignored). Thread-safe.
+ */
+unsigned vt_cpu_features(void);
+
+static inline bool vt_cpu_has(unsigned features) { return (vt_cpu_features() & features) == features; }
+
+/* The name plans carry: "amx", "avx512", "avx2", "sse", "neon" or "generic". */
+const char *vt_cpu_arch_name(void);
+
+/* "avx2 avx512 avx512_vnni ..." for people; at most `size` bytes with the NUL. */
+void vt_cpu_describe(char *text, size_t size);
+/* The processor's own name ("AMD EPYC ..."), or "unknown". */
+void vt_cpu_model_name(char *text, size_t size);
+
+/* Processors that this process may run on. */
+int vt_cpu_count(void);
+
+/* Flush denormals to zero on the calling thread: they cost up to 50x. Returns the state for vt_cpu_restore_denormals. */
+unsigned vt_cpu_flush_denormals(void);
+void vt_cpu_restore_denormals(unsigned state);
+
+#endif

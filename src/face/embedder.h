@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_FACE_EMBEDDER_H
+#define VT_FACE_EMBEDDER_H
+
+#include "exec/session.h"
+#include "image/image.h"
+
+/* Aligned crops to embeddings. Immutable after creation; embed may be called from many threads. */
+struct vt_embedder;
+
+enum vultus_status vt_embedder_create(
+    struct vt_engine *engine, struct vt_pool *pool, struct vt_embedder **out, struct vultus_error *error);
+void vt_embedder_destroy(struct vt_embedder *embedder);
+int vt_embedder_dimension(const struct vt_embedder *embedder); /* D */
+void vt_embedder_input_size(const struct vt_embedder *embedder, int *width, int *height);
+
+/*
+ * crops: `count` pictures of exactly the input size. embeddings: count x D, each of unit length; norms (may be NULL): the raw
+ * embeddings' L2 norms in float32. A norm of 0 leaves zeros.
+ */
+enum vultus_status vt_embed(const struct vt_embedder *embedder, const struct vt_image *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_FACE_FACE_H
+#define VT_FACE_FACE_H
+
+#include "base/status.h"
+#include "image/image.h"
+
+#define VT_LANDMARKS 5
+#define VT_CROP_SIZE 112
+
+/* Which look at the picture found a face. */
+enum vt_face_pass { VT_PASS_PLAIN, VT_PASS_MARGIN };
+
+/* One face in pixels of the original picture, not clipped. */
+struct vt_face_box {
+    float box[4]; /* x1, y1, x2, y2 */
+    float score;
+    float landmarks[VT_LANDMARKS][2]; /* left eye, right eye, nose, left and right mouth corner, as seen */
+    enum vt_face_pass pass;
+};
+
+/* A growable array, owned by the caller, freed with free(faces). */
+struct vt_face_list {
+    struct vt_face_box *faces;
+    size_t count, capacity;
+};
+void vt_face_list_fini(struct vt_face_list *list);
+
+/*
+ * Greedy non-maximum suppression: descending score, areas and overlaps with the +1 pixel convention, keeps a box whose IoU with
+ * every kept one is <= threshold. Sorts and shrinks in place; ties keep their order.
+ */
+void vt_nms(struct vt_face_box *faces, size_t *count, float threshold);
+
+/*
+ * Least-squares similarity (Umeyama 1991, reflection guarded) from five landmarks to the 112x112 ArcFace template, as the
+ * 2x3 matrix source -> crop. Coincident or non-finite landmarks are an error.
+ */
+enum vultus_status vt_align_matrix(
+    const float landmarks[VT_LANDMARKS][2], double matrix[6], struct vultus_error *error);
+
+/* The aligned 112x112 crop of the full-resolution picture. `crop` is created; the caller releases it. */
+enum vultus_status vt_align_crop(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
+    struct vt_image *crop, struct vultus_error *error);
+
+#endif
