@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VULTUS_VULTUS_H
+#define VULTUS_VULTUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vultus/status.h"
+#include "vultus/version.h"
+
+#if defined(__GNUC__)
+#define VULTUS_API __attribute__((visibility("default")))
+#else
+#define VULTUS_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * vultus compiles ONNX face models into plans tuned for this machine and runs
+ *     picture -> faces -> aligned 112x112 crops -> embeddings.
+ *
+ * Rules that hold for every function:
+ * - Failure is a negative status; `error` (may be NULL) then holds one sentence. Outputs are untouched on failure.
+ * - Structs of options may be zeroed: 0 and NULL mean the default written beside the field. NULL for the whole struct too.
+ * - Handles may be used from many threads at once unless said otherwise, except for closing them.
+ * - A handle must be closed before the runtime it was opened with.
+ */
+
+/* "0.1.0". */
+VULTUS_API const char *vultus_version(void);
+
+/* "format" for VULTUS_ERROR_FORMAT. Never NULL. */
+VULTUS_API const char *vultus_status_name(enum vultus_status status);
+
+/* ---------------------------------------------------------------- runtime */
+
+/* Threads, directories and limits that everything opened with it shares. */
+struct vultus_runtime;
+
+enum vultus_log_level { VULTUS_LOG_ERROR, VULTUS_LOG_WARN, VULTUS_LOG_INFO, VULTUS_LOG_DEBUG };
+/* Gets one line without newline; may be called from any thread. */
+typedef void vultus_log_function(enum vultus_log_level level, const char *text, void *context);
+/* Process-wide; call before other threads use the library. NULL restores the default (stderr, warnings and errors). */
+VULTUS_API void vultus_set_log(vultus_log_function *function, void *context, enum vultus_log_level most_verbose);
+
+struct vultus_runtime_options {
+    int threads;                /* 0: $VULTUS_THREADS, else the processors this process may use */
+    const char *plan_directory; /* NULL: $VULTUS_PLANS, else $XDG_CACHE_HOME/vultus/plans, else ~/.cache/vultus/plans */
+    size_t max_picture_bytes;   /* 0: 64 MiB; of an encoded picture */
+    int64_t max_picture_pixels; /* 0: 100 million */
+    int max_picture_dimension;  /* 0: 32,768 pixels a side */
+};
+
+VULTUS_API enum vultus_status vultus_runtime_create(
+    const struct vultus_runtime_options *options, struct vultus_runtime **out, struct vultus_error *error);
+VULTUS_API void vultus_runtime_destroy(struct vultus_runtime *runtime); /* NULL is fine */
+VULTUS_API int vultus_runtime_threads(const struct vultus_runtime *runtime);
+
+/*
+ * What `vultus doctor` shows, as a JSON object (docs/cli.md lists the keys): back ends and why each is or is not usable, CPU
+ * features, libraries, plan cache. The caller frees *json with vultus_free.
+ */
+VULTUS_API enum vultus_status vultus_doctor(
+    const struct vultus_runtime *runtime, char **json, struct vultus_error *error);
+
+/* Releases memory that this library handed out. NULL is fine. */
+VULTUS_API void vultus_free(void *memory);
+
+/* ---------------------------------------------------------------- plans */
+
+/* Told while a plan is built: `done` of `total` steps, and what is being done ("timing conv_12"). */
+typedef void vultus_progress_function(void *context, uint32_t done, uint32_t total, const char *what);
+
+struct vultus_build_options {
+    const char *precision;        /* NULL: "fp32" */
+    const char *backend;          /* NULL: "cpu" */
+    int width, height;            /* picture size for models that leave it free; 0: 640 */
+    int max_batch;                /* 0: 32 */
+    const char *output_directory; /* NULL: the runtime's plan directory */
+    bool force;                   /* build even when a matching plan exists */
+    vultus_progress_function *progress;
+    void *progress_context;
+};
+
+struct vultus_build_result {
+    char path[4096];     /* of the plan */
+    uint64_t bytes;      /* of the plan file */
+    double seconds;      /* this call took */
+    bool cached;         /* true: a matching plan was there and nothing was built */
+    char miss[512];      /* why the cache missed ("no plan yet", "max_batch differs: 8, wanted 32"); "" on a hit */
+    uint32_t steps;      /* in the plan */
+    char tactics[1024];  /* chosen tactics with counts, "conv:winograd4:avx512 x42, ..." */
+};
+
+/*
+ * Compiles `model_path` (ONNX) into a plan, or finds the cached one. Processes that want the same plan build it once: the
+ * others wait for a file lock. A plan file appears whole or not at all. Builds without the compiler fail with UNSUPPORTED.
+ */
+VULTUS_API enum vultus_status vultus_build(struct vultus_runtime *runtime, const char *model_path,
+    const struct vultus_build_options *options, struct vultus_build_result *result, struct vultus_error *error);
+
+/*
+ * Describes an ONNX model or a plan as a JSON object (docs/cli.md lists the keys). with_graph adds the network: "graph" as
+ * read, and for ONNX also "optimised" after the passes. The caller frees *json with vultus_free.
+ */
+VULTUS_API enum vultus_status vultus_describe(
+    struct vultus_runtime *runtime, const char *path, bool with_graph, char **json, struct vultus_error *error);
+
+/* ---------------------------------------------------------------- any network */
+
+#define VULTUS_MAX_RANK 8
+
+/* A dense row-major tensor; element types by NumPy's names. */
+struct vultus_tensor_info {
+    const char *name;  /* belongs to the session */
+    const char *dtype; /* "float32", "int64", ... */
+    int rank;
+    int64_t dims[VULTUS_MAX_RANK];
+    size_t bytes;
+};
+
+/* A plan, open and ready to run batches. */
+struct vultus_session;
+
+/*
+ * Opens a plan file, or an ONNX file by way of its cached plan, which is built first where needed. `options` (may be NULL)
+ * are those of the build; a ready plan ignores them. A plan that does not fit this machine is refused with MISMATCH.
+ */
+VULTUS_API enum vultus_status vultus_session_open(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vultus_session **out, struct vultus_error *error);
+VULTUS_API void vultus_session_close(struct vultus_session *session); /* NULL is fine; no run may be in progress */
+
+VULTUS_API size_t vultus_session_inputs(const struct vultus_session *session);
+VULTUS_API size_t vultus_session_outputs(const struct vultus_session *session);
+VULTUS_API int64_t vultus_session_max_batch(const struct vultus_session *session);
+/*
+ * Shape of input or output `i` for a batch. A model whose exporter collapsed the batch axis (SCRFD heads of shape [n,1]) gets a
+ * new first axis for the batch. INVALID when i or batch is out of range.
+ */
+VULTUS_API enum vultus_status vultus_session_input(const struct vultus_session *session, size_t i, int64_t batch,
+    struct vultus_tensor_info *info, struct vultus_error *error);
+VULTUS_API enum vultus_status vultus_session_output(const struct vultus_session *session, size_t i, int64_t batch,
+    struct vultus_tensor_info *info, struct vultus_error *error);
+
+/*
+ * Runs a batch of 1 .. max_batch items. inputs[i] and outputs[i] have the sizes that vultus_session_input / _output give.
+ * An item's result has the same bytes whatever its batch mates, the batch size and the number of threads.
+ */
+VULTUS_API enum vultus_status vultus_session_run(struct vultus_session *session, const void *const *inputs,
+    void *const *outputs, int64_t batch, struct vultus_error *error);
+
+/* ---------------------------------------------------------------- pictures */
+
+/* 8-bit BGR, rows top to bottom, `stride` bytes from row to row. */
+struct vultus_picture {
+    uint8_t *pixels;
+    int width, height;
+    size_t stride;
+};
+
+/*
+ * Decodes JPEG or PNG, told apart by content, EXIF orientation applied. The runtime's limits are checked before memory is
+ * taken. On success the caller releases *out. `name` is for error sentences and may be NULL.
+ */
+VULTUS_API enum vultus_status vultus_picture_decode(struct vultus_runtime *runtime, const void *bytes, size_t size,
+    const char *name, struct vultus_picture *out, struct vultus_error *error);
+/* The same from a file; "-" is standard input. */
+VULTUS_API enum vultus_status vultus_picture_read(
+    struct vultus_runtime *runtime, const char *path, struct vultus_picture *out, struct vultus_error *error);
+/* A black picture of that size. */
+VULTUS_API enum vultus_status vultus_picture_create(
+    int width, int height, struct vultus_picture *out, struct vultus_error *error);
+VULTUS_API void vultus_picture_release(struct vultus_picture *picture); /* a zeroed picture is fine */
+/* Baseline 4:2:0 JPEG, quality 1-100, appearing whole or not at all. */
+VULTUS_API enum vultus_status vultus_picture_write_jpeg(
+    const struct vultus_picture *picture, int quality, const char *path, struct vultus_error *error);
+/* Pastes `source` into `target` with its top left corner at (x, y), clipped. */
+VULTUS_API void vultus_picture_paste(
+    const struct vultus_picture *source, struct vultus_picture *target, int x, int y);
+
+/* ---------------------------------------------------------------- faces */
+
+#define VULTUS_LANDMARKS 5
+
+enum vultus_pass {
+    VULTUS_PASS_PLAIN, /* found in the picture as it is */
+    VULTUS_PASS_MARGIN /* found with a black margin of half the picture's size around it */
+};
+
+/* One face. Coordinates are pixels of the picture, not clipped to it. */
+struct vultus_face {
+    float box[4]; /* x1, y1, x2, y2 */
+    float score;  /* 0..1 */
+    float landmarks[VULTUS_LANDMARKS][2]; /* left eye, right eye, nose, left and right mouth corner, as seen */
+    enum vultus_pass pass;
+    struct vultus_picture crop; /* aligned, 112x112; pixels NULL unless crops were asked for */
+    const float *embedding;     /* unit length; NULL without a recogniser or when alignment failed */
+    float norm;                 /* L2 norm of the raw embedding */
+    const char *failure;        /* why this face has no embedding, or NULL */
+};
+
+/* Milliseconds by stage. */
+struct vultus_times {
+    double letterbox, detect, decode, align, embed, total;
+};
+
+/* The faces of one picture; everything inside belongs to it. */
+struct vultus_faces {
+    struct vultus_face *faces; /* descending score; by area when limit_faces cut */
+    size_t count;
+    int dimension; /* of the embeddings; 0: none */
+    double scale;  /* network pixels per picture pixel of the pass that counted */
+    struct vultus_times times;
+};
+
+/* A detector and, optionally, a recogniser. */
+struct vultus_pipeline;
+
+struct vultus_pipeline_options {
+    const char *detector;   /* path of an ONNX model or a plan; required */
+    const char *recogniser; /* NULL: detection only */
+    struct vultus_build_options detector_build, recogniser_build;
+};
+
+VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
+    const struct vultus_pipeline_options *options, struct vultus_pipeline **out, struct vultus_error *error);
+VULTUS_API void vultus_pipeline_close(struct vultus_pipeline *pipeline); /* NULL is fine */
+
+struct vultus_analyze_options {
+    float threshold;    /* 0: 0.6; a face needs a score strictly above */
+    bool robust_off;    /* do not look again with a margin when nothing is found */
+    int limit_faces;    /* > 0: keep the largest */
+    int min_face_size;  /* > 0: drop faces whose box is narrower than this many pixels */
+    bool without_embeddings;
+    bool with_crops;
+};
+
+/* On success the caller frees *out with vultus_faces_free; a picture without faces is a success with count 0. */
+VULTUS_API enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
+    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error);
+VULTUS_API void vultus_faces_free(struct vultus_faces *faces); /* NULL is fine */
+
+struct vultus_draw_options {
+    bool without_landmarks, without_scores, without_sizes;
+    const char *footer; /* NULL: none; else text at the lower left */
+};
+/* Draws boxes, landmarks, scores and sizes of `faces` into `picture`. */
+VULTUS_API void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
+    const struct vultus_draw_options *options);
+
+/* Cosine of two vectors of `dimension` floats, in [-1, 1]; 0 when either has no length. */
+VULTUS_API float vultus_cosine(const float *a, const float *b, int dimension);
+
+/* ---------------------------------------------------------------- crops */
+
+/* A recogniser alone: aligned crops to embeddings. */
+struct vultus_embedder;
+
+VULTUS_API enum vultus_status vultus_embedder_open(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vultus_embedder **out, struct vultus_error *error);
+VULTUS_API void vultus_embedder_close(struct vultus_embedder *embedder); /* NULL is fine */
+VULTUS_API int vultus_embedder_dimension(const struct vultus_embedder *embedder);
+VULTUS_API void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *width, int *height);
+
+/*
+ * crops: count x height x width x 3, 8-bit BGR, dense. embeddings: count x dimension floats, each of unit length (zeros for a
+ * raw embedding of length 0). norms (may be NULL): the raw lengths.
+ */
+VULTUS_API enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
