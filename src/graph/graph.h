@@ -21,6 +21,7 @@ struct vt_value {
     size_t n_elements;
     struct vt_node *producer; /* NULL for inputs and constants */
     size_t uses;              /* consuming node inputs plus graph outputs */
+    size_t index;             /* scratch of whoever walks the graph */
 };
 
 struct vt_node {
