@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct vt_op_info op_infos[VT_OP_COUNT] = {
+    [VT_OP_NONE] = {"none", 0, 0, 0},
+#define VT_OP(e, name, least, most, outputs) [VT_OP_##e] = {name, least, most, outputs},
+#include "ops/ops.inc"
+#undef VT_OP
+};
+
+const struct vt_op_info *vt_op_info(enum vt_op op) { return &op_infos[(unsigned)op < VT_OP_COUNT ? op : VT_OP_NONE]; }
+
+enum vt_op vt_op_from_name(const char *name) {
+    for (int op = VT_OP_NONE + 1; op < VT_OP_COUNT; op++)
+        if (strcmp(op_infos[op].name, name) == 0) return (enum vt_op)op;
+    return VT_OP_NONE;
+}
+
+const struct vt_attr *vt_attr_find(const struct vt_attrs *attrs, const char *name, enum vt_attr_kind kind) {
+    for (size_t i = 0; i < attrs->count; i++)
+        if (attrs->items[i].kind == kind && strcmp(attrs->items[i].name, name) == 0) return &attrs->items[i];
+    return NULL;
+}
+
+int64_t vt_attr_int(const struct vt_attrs *attrs, const char *name, int64_t fallback) {
+    const struct vt_attr *attr = vt_attr_find(attrs, name, VT_ATTR_INT);
+    return attr ? attr->i : fallback;
+}
+
+float vt_attr_float(const struct vt_attrs *attrs, const char *name, float fallback) {
+    const struct vt_attr *attr = vt_attr_find(attrs, name, VT_ATTR_FLOAT);
+    return attr ? attr->f : fallback;
+}
+
+const char *vt_attr_string(const struct vt_attrs *attrs, const char *name, const char *fallback) {
+    const struct vt_attr *attr = vt_attr_find(attrs, name, VT_ATTR_STRING);
+    return attr ? attr->s : fallback;
+}
+
+const char *vt_activation_name(enum vt_activation activation) {
+    static const char *const names[VT_ACT_COUNT] = {
+        [VT_ACT_NONE] = "none",
+        [VT_ACT_RELU] = "relu",
+        [VT_ACT_LEAKY_RELU] = "leaky_relu",
+        [VT_ACT_PRELU] = "prelu",
+        [VT_ACT_CLIP] = "clip",
+        [VT_ACT_SIGMOID] = "sigmoid",
+        [VT_ACT_TANH] = "tanh",
+    };
+    return (unsigned)activation < VT_ACT_COUNT ? names[activation] : "unknown";
+}
+
+static enum vt_activation activation_attr(const struct vt_attrs *attrs, const char *name) {
+    int64_t value = vt_attr_int(attrs, name, VT_ACT_NONE);
+    return value >= 0 && value < VT_ACT_COUNT ? (enum vt_activation)value : VT_ACT_COUNT;
+}
+
+struct vt_tail vt_tail_from_attrs(const struct vt_attrs *attrs) {
+    return (struct vt_tail){
+        .act1 = activation_attr(attrs, "act1"),
+        .act2 = activation_attr(attrs, "act2"),
+        .act1_alpha = vt_attr_float(attrs, "act1_alpha", 0),
+        .act1_beta = vt_attr_float(attrs, "act1_beta", 0),
+        .act2_alpha = vt_attr_float(attrs, "act2_alpha", 0),
+        .act2_beta = vt_attr_float(attrs, "act2_beta", 0),
+    };
+}
+
+float vt_activate(enum vt_activation activation, float x, float alpha, float beta, float slope) {
+    switch (activation) {
+    case VT_ACT_RELU: return x < 0 ? 0 : x;
+    case VT_ACT_LEAKY_RELU: return x < 0 ? x * alpha : x;
+    case VT_ACT_PRELU: return x < 0 ? x * slope : x;
+    case VT_ACT_CLIP: {
+        float raised = x < alpha ? alpha : x;
+        return raised > beta ? beta : raised;
+    }
+    case VT_ACT_SIGMOID: return (float)(1 / (1 + exp(-(double)x)));
+    case VT_ACT_TANH: return (float)tanh(x);
+    case VT_ACT_NONE:
+    case VT_ACT_COUNT: break;
+    }
+    return x;
+}
