@@ -40,6 +40,13 @@ const char *vt_attr_string(const struct vt_attrs *attrs, const char *name, const
     return attr ? attr->s : fallback;
 }
 
+enum vt_dtype vt_dtype_from_onnx(int64_t number) {
+    static const enum vt_dtype dtypes[] = {VT_DTYPE_NONE, VT_DTYPE_F32, VT_DTYPE_U8, VT_DTYPE_I8, VT_DTYPE_U16,
+        VT_DTYPE_I16, VT_DTYPE_I32, VT_DTYPE_I64, VT_DTYPE_NONE, VT_DTYPE_BOOL, VT_DTYPE_F16, VT_DTYPE_F64,
+        VT_DTYPE_U32, VT_DTYPE_U64, VT_DTYPE_NONE, VT_DTYPE_NONE, VT_DTYPE_BF16};
+    return number >= 0 && number < (int64_t)(sizeof dtypes / sizeof *dtypes) ? dtypes[number] : VT_DTYPE_NONE;
+}
+
 const char *vt_activation_name(enum vt_activation activation) {
     static const char *const names[VT_ACT_COUNT] = {
         [VT_ACT_NONE] = "none",

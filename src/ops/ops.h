@@ -49,6 +49,12 @@ int64_t vt_attr_int(const struct vt_attrs *attrs, const char *name, int64_t fall
 float vt_attr_float(const struct vt_attrs *attrs, const char *name, float fallback);
 const char *vt_attr_string(const struct vt_attrs *attrs, const char *name, const char *fallback);
 
+/*
+ * ONNX's number of an element type (onnx.proto, TensorProto.DataType), as Cast's attribute `to` holds it;
+ * VT_DTYPE_NONE when unknown.
+ */
+enum vt_dtype vt_dtype_from_onnx(int64_t number);
+
 /* Activations a tail can hold; the order is written into plan files. */
 enum vt_activation {
     VT_ACT_NONE,
@@ -70,6 +76,7 @@ struct vt_tail {
     enum vt_activation act1, act2; /* act2 is never PRELU */
     float act1_alpha, act1_beta, act2_alpha, act2_beta;
 };
+/* An unknown activation becomes VT_ACT_COUNT, which vt_op_run refuses. */
 struct vt_tail vt_tail_from_attrs(const struct vt_attrs *attrs);
 float vt_activate(enum vt_activation activation, float x, float alpha, float beta, float slope);
 
