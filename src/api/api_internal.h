@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_API_API_INTERNAL_H
+#define VT_API_API_INTERNAL_H
+
+#include <jansson.h>
+
+#include "base/pool.h"
+#include "exec/session.h"
+#include "face/catalogue.h"
+#include "image/image.h"
+#include "plan/plan.h"
+#include "vultus/vultus.h"
+
+struct vultus_runtime {
+    struct vt_pool *pool;
+    int threads;
+    char *plan_directory; /* NULL when none could be found out; building then needs an output directory */
+    struct vt_image_limits limits;
+    struct vt_catalogue *catalogue;
+};
+
+struct vultus_session {
+    struct vt_engine *engine;
+};
+
+/* Opens a plan, or an ONNX file by way of its plan, as an engine. The caller destroys *out. */
+enum vultus_status vt_api_open_engine(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error);
+
+/* The picture types of both sides have the same fields. */
+static inline struct vt_image vt_api_image(const struct vultus_picture *p) {
+    return (struct vt_image){p->pixels, p->width, p->height, p->stride};
+}
+static inline struct vultus_picture vt_api_picture(const struct vt_image *i) {
+    return (struct vultus_picture){i->pixels, i->width, i->height, i->stride};
+}
+
+/* JSON descriptions (describe_onnx.c, describe_plan.c); NULL when out of memory. */
+json_t *vt_api_describe_plan(const struct vt_plan *plan, const char *path, bool with_graph);
+enum vultus_status vt_api_describe_onnx(
+    struct vultus_runtime *runtime, const char *path, bool with_graph, json_t **out, struct vultus_error *error);
+/* {"name", "dtype", "shape"} */
+json_t *vt_api_tensor_json(const char *name, const char *dtype, json_t *shape);
+
+/* Serialises and releases `object` (NULL means that it could not be made) into malloc'd text. */
+enum vultus_status vt_api_finish_json(json_t *object, char **text, struct vultus_error *error);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api_internal.h"
+#include "base/strbuf.h"
+
+static json_t *shape_json(const struct vt_plan_value *v) {
+    json_t *shape = json_array();
+    for (int i = 0; i < v->rank; i++) json_array_append_new(shape, json_integer(v->dims[i]));
+    return shape;
+}
+
+/* Shapes are those of one item: a batch of N runs the plan for N of them. */
+static json_t *values_json(const struct vt_plan *plan, const uint32_t *ids, uint32_t n) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++) {
+        const struct vt_plan_value *v = &plan->values[ids[i]];
+        json_array_append_new(list, vt_api_tensor_json(v->name, vt_dtype_name(v->dtype), shape_json(v)));
+    }
+    return list;
+}
+
+static json_t *key_json(const struct vt_plan_key *key) {
+    json_t *object = json_object();
+#define X(field) json_object_set_new(object, #field, json_string(key->field));
+    VT_PLAN_KEY_FIELDS(X)
+#undef X
+    return object;
+}
+
+static json_t *triple(const float v[3]) { return json_pack("[f,f,f]", (double)v[0], (double)v[1], (double)v[2]); }
+
+static json_t *model_json(const struct vt_plan_model *m) {
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "name", m->name, "function", m->function, "origin",
+        m->origin, "licence", m->licence, "channels", m->channels, "mean", triple(m->mean), "std", triple(m->std));
+}
+
+static json_t *choices_json(const struct vt_plan_step *step) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < step->n_choices; i++)
+        json_array_append_new(list, json_pack("{s:I, s:s}", "max_batch", (json_int_t)step->choices[i].max_batch,
+                                        "tactic", step->choices[i].tactic));
+    return list;
+}
+
+/* What the compiler timed for step `i`: every candidate at every timed batch. */
+static json_t *candidates_json(const struct vt_plan *plan, uint32_t i) {
+    json_t *list = json_array();
+    for (uint32_t t = 0; t < plan->n_times; t++) {
+        const struct vt_tactic_time *time = &plan->times[t];
+        if (time->step != i) continue;
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:f, s:b}", "tactic", time->tactic, "batch", (json_int_t)time->batch,
+                      "microseconds", (double)time->microseconds, "chosen", (int)time->chosen));
+    }
+    return list;
+}
+
+static json_t *steps_json(const struct vt_plan *plan) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct vt_plan_step *s = &plan->steps[i];
+        const char *kind = s->kind == VT_STEP_REFERENCE ? vt_op_info(s->op)->name : vt_step_name(s->kind);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", s->name, "kind", kind, "output",
+                                        shape_json(&plan->values[s->outputs[0]]), "tactics", choices_json(s),
+                                        "candidates", candidates_json(plan, i)));
+    }
+    return list;
+}
+
+static void append_value(struct vt_strbuf *text, const struct vt_plan *plan, uint32_t id) {
+    if (id == VT_PLAN_NONE) {
+        vt_strbuf_puts(text, "-");
+        return;
+    }
+    const struct vt_plan_value *v = &plan->values[id];
+    vt_strbuf_printf(text, "%%%u", id);
+    if (v->storage == VT_STORAGE_CONSTANT) return;
+    vt_strbuf_puts(text, "[");
+    for (int i = 0; i < v->rank; i++) vt_strbuf_printf(text, i ? ",%lld" : "%lld", (long long)v->dims[i]);
+    vt_strbuf_puts(text, "]");
+    if (v->layout == VT_LAYOUT_BLOCKED)
+        vt_strbuf_printf(text, "c%d+%d,%d,%d,%d%s", v->block, v->pad[0], v->pad[1], v->pad[2], v->pad[3],
+            v->border == VT_PLAN_NONE ? "" : "b");
+}
+
+/* One line a step: "%12[1,64,56,56]c16+1,1,1,1 = conv(%10[...], ...) name". */
+static json_t *graph_json(const struct vt_plan *plan) {
+    struct vt_strbuf text = {0};
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct vt_plan_step *s = &plan->steps[i];
+        append_value(&text, plan, s->outputs[0]);
+        vt_strbuf_printf(&text, " = %s(", vt_step_name(s->kind));
+        for (uint32_t j = 0; j < s->n_inputs; j++) {
+            if (j) vt_strbuf_puts(&text, ", ");
+            append_value(&text, plan, s->inputs[j]);
+        }
+        vt_strbuf_printf(&text, ") %s  # %s\n", s->choices[0].tactic, s->name);
+    }
+    json_t *json = text.failed || !text.text ? json_string("") : json_string(text.text);
+    vt_strbuf_fini(&text);
+    return json;
+}
+
+json_t *vt_api_describe_plan(const struct vt_plan *plan, const char *path, bool with_graph) {
+    json_t *object = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:o}", "kind", "plan", "file",
+        path, "format_version", VT_PLAN_FORMAT_VERSION, "model", model_json(&plan->model), "key", key_json(&plan->key),
+        "inputs", values_json(plan, plan->inputs, plan->n_inputs), "outputs",
+        values_json(plan, plan->outputs, plan->n_outputs), "max_batch", (json_int_t)plan->max_batch, "weights_bytes",
+        (json_int_t)plan->weights_bytes, "arena_bytes", (json_int_t)plan->arena_bytes, "build_seconds",
+        (double)plan->build_seconds, "steps", steps_json(plan));
+    if (object && with_graph) json_object_set_new(object, "graph", graph_json(plan));
+    return object;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_internal.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "config.h"
+#include "plan/store.h"
+
+const char *vultus_version(void) { return VT_VERSION; }
+
+const char *vultus_status_name(enum vultus_status status) { return vt_status_name(status); }
+
+void vultus_free(void *memory) { free(memory); }
+
+static vultus_log_function *log_function;
+
+static void forward_log(enum vt_log_level level, const char *text, void *context) {
+    log_function((enum vultus_log_level)level, text, context);
+}
+
+void vultus_set_log(vultus_log_function *function, void *context, enum vultus_log_level most_verbose) {
+    log_function = function;
+    vt_log_set_sink(function ? forward_log : NULL, context);
+    vt_log_set_level((enum vt_log_level)most_verbose);
+}
+
+#define MOST_THREADS 1024
+
+/* The option, else $VULTUS_THREADS, else every processor. */
+static enum vultus_status choose_threads(int wanted, int *threads, struct vultus_error *error) {
+    const char *text = getenv("VULTUS_THREADS");
+    if (wanted == 0 && text && *text) {
+        char *end;
+        long value = strtol(text, &end, 10);
+        if (*end || value < 1 || value > MOST_THREADS)
+            return vt_fail(error, VULTUS_ERROR_INVALID, "VULTUS_THREADS is \"%s\"; it must be a number from 1 to %d",
+                text, MOST_THREADS);
+        wanted = (int)value;
+    }
+    if (wanted < 0 || wanted > MOST_THREADS)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "%d threads were asked for; 1 to %d are possible", wanted, MOST_THREADS);
+    *threads = wanted ? wanted : vt_cpu_count();
+    return VULTUS_OK;
+}
+
+enum vultus_status vultus_runtime_create(
+    const struct vultus_runtime_options *options, struct vultus_runtime **out, struct vultus_error *error) {
+    static const struct vultus_runtime_options defaults;
+    if (!options) options = &defaults;
+    struct vultus_runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime) return vt_fail_memory(error, "a runtime", sizeof *runtime);
+    runtime->limits = (struct vt_image_limits){
+        options->max_picture_bytes, options->max_picture_pixels, options->max_picture_dimension};
+    enum vultus_status status = choose_threads(options->threads, &runtime->threads, error);
+    if (!status) status = vt_pool_create(runtime->threads, &runtime->pool, error);
+    if (!status) status = vt_catalogue_builtin(&runtime->catalogue, error);
+    if (!status && options->plan_directory) {
+        runtime->plan_directory = strdup(options->plan_directory);
+        if (!runtime->plan_directory) status = vt_fail_memory(error, "a path", strlen(options->plan_directory));
+    } else if (!status) {
+        runtime->plan_directory = vt_store_default_directory(NULL);
+    }
+    if (status) {
+        vultus_runtime_destroy(runtime);
+        return status;
+    }
+    *out = runtime;
+    return VULTUS_OK;
+}
+
+void vultus_runtime_destroy(struct vultus_runtime *runtime) {
+    if (!runtime) return;
+    vt_pool_destroy(runtime->pool);
+    vt_catalogue_destroy(runtime->catalogue);
+    free(runtime->plan_directory);
+    free(runtime);
+}
+
+int vultus_runtime_threads(const struct vultus_runtime *runtime) { return runtime->threads; }
