@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+
+/* errno as the end of a sentence about `path`. */
+static enum vultus_status fail_errno(struct vultus_error *error, const char *path, const char *what) {
+    int code = errno;
+    enum vultus_status status = code == ENOENT || code == ENOTDIR ? VULTUS_ERROR_NOT_FOUND : VULTUS_ERROR_IO;
+    return vt_fail(error, status, "%s: %s: %s", path, what, strerror(code));
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+static enum vultus_status open_regular(const char *path, int *descriptor, size_t *size, struct vultus_error *error) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return fail_errno(error, path, "cannot open");
+    enum vultus_status status = VULTUS_OK;
+    if (fstat(fd, &info) != 0)
+        status = fail_errno(error, path, "cannot stat");
+    else if (!S_ISREG(info.st_mode))
+        status = vt_fail(error, VULTUS_ERROR_INVALID, "%s is not a regular file", path);
+    if (status) {
+        close(fd);
+        return status;
+    }
+    *descriptor = fd;
+    *size = (size_t)info.st_size;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error) {
+    int fd;
+    size_t size;
+    *out = (struct vt_mapped_file){0};
+    enum vultus_status status = open_regular(path, &fd, &size, error);
+    if (status) return status;
+    void *data = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (data == MAP_FAILED)
+        status = fail_errno(error, path, "cannot map");
+    else
+        *out = (struct vt_mapped_file){data, size};
+    close(fd);
+    return status;
+}
+
+void vt_unmap_file(struct vt_mapped_file *file) {
+    if (file->data) munmap((void *)file->data, file->size);
+    *file = (struct vt_mapped_file){0};
+}
+
+/* read() that retries after signals; -1 with errno. */
+static ssize_t read_some(int fd, void *buffer, size_t size) {
+    ssize_t got;
+    do got = read(fd, buffer, size);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+#define FIRST_READ 65536
+
+/* Reads to the end; `expected` bytes are likely. One byte more than `limit` is asked for, to notice longer files. */
+static enum vultus_status read_all(
+    int fd, const char *path, size_t limit, size_t expected, uint8_t **data, size_t *size, struct vultus_error *error) {
+    size_t capacity = expected < FIRST_READ ? FIRST_READ : expected + 1, used = 0;
+    uint8_t *bytes = malloc(capacity);
+    enum vultus_status status = bytes ? VULTUS_OK : vt_fail_memory(error, path, capacity);
+    while (!status) {
+        ssize_t got = read_some(fd, bytes + used, capacity - used);
+        if (got < 0) status = fail_errno(error, path, "cannot read");
+        if (got <= 0) break;
+        used += (size_t)got;
+        if (used > limit)
+            status = vt_fail(error, VULTUS_ERROR_LIMIT, "%s is longer than the limit of %zu bytes", path, limit);
+        if (status || used < capacity) continue;
+        size_t larger = capacity > SIZE_MAX / 2 ? SIZE_MAX : capacity * 2;
+        uint8_t *moved = realloc(bytes, larger);
+        if (!moved) status = vt_fail_memory(error, path, larger);
+        if (moved) bytes = moved, capacity = larger;
+    }
+    if (status) {
+        free(bytes);
+        return status;
+    }
+    *data = bytes;
+    *size = used;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_read_file(
+    const char *path, size_t limit, uint8_t **data, size_t *size, struct vultus_error *error) {
+    if (strcmp(path, "-") == 0) return read_all(STDIN_FILENO, "standard input", limit, 0, data, size, error);
+    int fd;
+    size_t expected;
+    enum vultus_status status = open_regular(path, &fd, &expected, error);
+    if (status) return status;
+    if (expected > limit)
+        status =
+            vt_fail(error, VULTUS_ERROR_LIMIT, "%s has %zu bytes, more than the limit of %zu", path, expected, limit);
+    else
+        status = read_all(fd, path, limit, expected, data, size, error);
+    close(fd);
+    return status;
+}
+
+/* Names tried before giving up; leftovers of killed processes with the same id may be in the way. */
+#define TEMPORARY_NAMES 100
+
+enum vultus_status vt_atomic_file_open(const char *path, struct vt_atomic_file *out, struct vultus_error *error) {
+    static atomic_uint counter;
+    size_t bytes = strlen(path) + 64;
+    *out = (struct vt_atomic_file){.descriptor = -1, .path = strdup(path), .temporary_path = malloc(bytes)};
+    if (!out->path || !out->temporary_path) {
+        vt_atomic_file_discard(out);
+        return vt_fail_memory(error, "a path", bytes);
+    }
+    /* Not mkstemp: its mode 0600 ignores the umask. */
+    for (int i = 0; i < TEMPORARY_NAMES && out->descriptor < 0; i++) {
+        snprintf(out->temporary_path, bytes, "%s.%ld.%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1));
+        out->descriptor = open(out->temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (out->descriptor < 0 && errno != EEXIST) break;
+    }
+    if (out->descriptor >= 0) return VULTUS_OK;
+    enum vultus_status status = fail_errno(error, path, "cannot create a temporary file beside it");
+    vt_atomic_file_discard(out);
+    return status;
+}
+
+enum vultus_status vt_atomic_file_write(
+    struct vt_atomic_file *file, const void *data, size_t size, struct vultus_error *error) {
+    const uint8_t *bytes = data;
+    while (size) {
+        ssize_t written = write(file->descriptor, bytes, size);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return fail_errno(error, file->temporary_path, "cannot write");
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return VULTUS_OK;
+}
+
+/* Makes the rename itself durable; a file system that cannot sync directories is no failure. */
+static void sync_directory_of(const char *path) {
+    const char *name = vt_path_basename(path);
+    char *directory = name == path ? strdup(".") : strndup(path, (size_t)(name - path));
+    int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(directory);
+}
+
+enum vultus_status vt_atomic_file_commit(struct vt_atomic_file *file, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    if (fsync(file->descriptor) != 0) status = fail_errno(error, file->temporary_path, "cannot sync");
+    if (close(file->descriptor) != 0 && !status) status = fail_errno(error, file->temporary_path, "cannot close");
+    file->descriptor = -1;
+    if (!status && rename(file->temporary_path, file->path) != 0)
+        status = fail_errno(error, file->path, "cannot rename the temporary file to it");
+    if (!status) {
+        sync_directory_of(file->path);
+        free(file->temporary_path);
+        file->temporary_path = NULL;
+    }
+    vt_atomic_file_discard(file);
+    return status;
+}
+
+void vt_atomic_file_discard(struct vt_atomic_file *file) {
+    if (file->descriptor >= 0) close(file->descriptor);
+    if (file->temporary_path) unlink(file->temporary_path);
+    free(file->temporary_path);
+    free(file->path);
+    *file = (struct vt_atomic_file){.descriptor = -1};
+}
+
+enum vultus_status vt_write_file_atomically(
+    const char *path, const void *data, size_t size, struct vultus_error *error) {
+    struct vt_atomic_file file;
+    enum vultus_status status = vt_atomic_file_open(path, &file, error);
+    if (status) return status;
+    status = vt_atomic_file_write(&file, data, size, error);
+    if (!status) return vt_atomic_file_commit(&file, error);
+    vt_atomic_file_discard(&file);
+    return status;
+}
+
+static bool is_directory(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+enum vultus_status vt_make_directories(const char *path, struct vultus_error *error) {
+    char *prefix = strdup(path);
+    if (!prefix) return vt_fail_memory(error, "a path", strlen(path) + 1);
+    enum vultus_status status = VULTUS_OK;
+    for (char *end = prefix; !status && *end;) {
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        char separator = *end;
+        *end = '\0';
+        int code = mkdir(prefix, 0777) == 0 ? 0 : errno;
+        if (code && !is_directory(prefix))
+            status = vt_fail(error, VULTUS_ERROR_IO, "%s: cannot create directory: %s", prefix, strerror(code));
+        *end = separator;
+    }
+    free(prefix);
+    return status;
+}
+
+enum vultus_status vt_lock_file(const char *path, int *descriptor, struct vultus_error *error) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return fail_errno(error, path, "cannot open the lock file");
+    int result;
+    do result = flock(fd, LOCK_EX);
+    while (result != 0 && errno == EINTR);
+    if (result != 0) {
+        enum vultus_status status = fail_errno(error, path, "cannot lock");
+        close(fd);
+        return status;
+    }
+    *descriptor = fd;
+    return VULTUS_OK;
+}
+
+void vt_unlock_file(int descriptor) { close(descriptor); }
+
+const char *vt_path_basename(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+char *vt_path_stem(const char *path) {
+    const char *name = vt_path_basename(path);
+    const char *dot = strrchr(name, '.');
+    return strndup(name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
+}
+
+char *vt_path_join(const char *directory, const char *name) {
+    size_t length = strlen(directory), bytes;
+    if (!vt_add_size(length, strlen(name), &bytes) || !vt_add_size(bytes, 2, &bytes)) return NULL;
+    bool slash = length > 0 && directory[length - 1] != '/';
+    char *path = malloc(bytes);
+    if (path) snprintf(path, bytes, "%s%s%s", directory, slash ? "/" : "", name);
+    return path;
+}
+
+bool vt_path_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
