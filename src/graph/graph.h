@@ -64,8 +64,9 @@ struct vt_value *vt_graph_add_constant(struct vt_graph *graph, const char *name,
 struct vt_value *vt_graph_add_f32(struct vt_graph *graph, const char *name, const float *values, size_t count);
 struct vt_value *vt_graph_add_i64(struct vt_graph *graph, const char *name, const int64_t *values, size_t count);
 /*
- * Appends (before == NULL) or inserts; makes `n_outputs` fresh outputs when outputs is NULL, else takes values that have
- * no producer yet. Copies the arrays and what attributes point to, the data of tensors aside. A NULL name: the operator's.
+ * Appends (before == NULL) or inserts; makes `n_outputs` fresh outputs when outputs is NULL, else takes values that
+ * have no producer yet. Copies the arrays and what attributes point to, the data of tensors aside. A NULL name: the
+ * operator's.
  */
 struct vt_node *vt_graph_add_node(struct vt_graph *graph, struct vt_node *before, enum vt_op op, const char *name,
     struct vt_value *const *inputs, size_t n_inputs, struct vt_value *const *outputs, size_t n_outputs,
@@ -77,14 +78,15 @@ bool vt_graph_add_output(struct vt_graph *graph, struct vt_value *value);
 /* The value of that name, dead ones included, or NULL. */
 struct vt_value *vt_graph_find_value(const struct vt_graph *graph, const char *name);
 
-/* Edits keep `uses` and `producer` true, and the order wherever `value` / `replacement` is produced before its new users. */
+/* Edits keep `uses` and `producer` true, and the order wherever `value` / `replacement` is produced before its new
+ * users. */
 void vt_graph_remove_node(struct vt_graph *graph, struct vt_node *node); /* its outputs must be unused */
 void vt_graph_set_input(struct vt_node *node, size_t index, struct vt_value *value);
 /*
- * Every use of `old`, as node input or graph output, becomes `replacement`; uses by the replacement's own producer stay.
- * Graph outputs keep their public names: the two values swap names. Where `replacement` is itself a graph input or output,
- * whose name is public too, the graph output stays `old`, which keeps that one use: so look at old->uses before removing
- * its producer.
+ * Every use of `old`, as node input or graph output, becomes `replacement`; uses by the replacement's own producer
+ * stay. Graph outputs keep their public names: the two values swap names. Where `replacement` is itself a graph input
+ * or output, whose name is public too, the graph output stays `old`, which keeps that one use: so look at old->uses
+ * before removing its producer.
  */
 void vt_graph_replace_uses(struct vt_graph *graph, struct vt_value *old, struct vt_value *replacement);
 /* Adds or overwrites one attribute; false when out of memory. */
@@ -101,19 +103,21 @@ bool vt_value_static_dims(const struct vt_value *value, int64_t dims[VT_MAX_RANK
 enum vultus_status vt_graph_sort(struct vt_graph *graph, struct vultus_error *error);
 
 /*
- * Fixes input dims: every symbol or unknown dim of `input` at axis i becomes dims[i] where dims[i] > 0; a fixed dim that
- * contradicts is an error. A symbol that other input dims share is fixed there too. Follow with vt_graph_infer.
+ * Fixes input dims: every symbol or unknown dim of `input` at axis i becomes dims[i] where dims[i] > 0; a fixed dim
+ * that contradicts is an error. A symbol that other input dims share is fixed there too. Follow with vt_graph_infer.
  */
 enum vultus_status vt_graph_bind_input(
     struct vt_graph *graph, struct vt_value *input, const int64_t *dims, int rank, struct vultus_error *error);
 
 /*
- * Computes dtype, rank, dims (symbolic where inputs are) and the symbolic content of shape tensors for every value, front to
- * back. Stored shapes of inner values are not trusted. An impossible shape is an error naming node and operator.
+ * Computes dtype, rank, dims (symbolic where inputs are) and the symbolic content of shape tensors for every value,
+ * front to back. Stored shapes of inner values are not trusted. An impossible shape is an error naming node and
+ * operator.
  */
 enum vultus_status vt_graph_infer(struct vt_graph *graph, struct vultus_error *error);
 
-/* One line per node: "name = Op(inputs) {attrs} : dtype[dims]", inputs and outputs first; sets buffer->failed when out of memory. */
+/* One line per node: "name = Op(inputs) {attrs} : dtype[dims]", inputs and outputs first; sets buffer->failed when out
+ * of memory. */
 void vt_graph_dump(const struct vt_graph *graph, struct vt_strbuf *buffer);
 
 #endif
