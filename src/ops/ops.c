@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/run.h"
+
 static const struct vt_op_info op_infos[VT_OP_COUNT] = {
     [VT_OP_NONE] = {"none", 0, 0, 0},
 #define VT_OP(e, name, least, most, outputs) [VT_OP_##e] = {name, least, most, outputs},
@@ -76,19 +78,23 @@ struct vt_tail vt_tail_from_attrs(const struct vt_attrs *attrs) {
     };
 }
 
-float vt_activate(enum vt_activation activation, float x, float alpha, float beta, float slope) {
+double vt_activate_f64(enum vt_activation activation, double x, double alpha, double beta, double slope) {
     switch (activation) {
     case VT_ACT_RELU: return x < 0 ? 0 : x;
     case VT_ACT_LEAKY_RELU: return x < 0 ? x * alpha : x;
     case VT_ACT_PRELU: return x < 0 ? x * slope : x;
     case VT_ACT_CLIP: {
-        float raised = x < alpha ? alpha : x;
+        double raised = x < alpha ? alpha : x;
         return raised > beta ? beta : raised;
     }
-    case VT_ACT_SIGMOID: return (float)(1 / (1 + exp(-(double)x)));
-    case VT_ACT_TANH: return (float)tanh(x);
+    case VT_ACT_SIGMOID: return 1 / (1 + exp(-x));
+    case VT_ACT_TANH: return tanh(x);
     case VT_ACT_NONE:
     case VT_ACT_COUNT: break;
     }
     return x;
+}
+
+float vt_activate(enum vt_activation activation, float x, float alpha, float beta, float slope) {
+    return (float)vt_activate_f64(activation, x, alpha, beta, slope);
 }

@@ -88,8 +88,8 @@ struct vt_window {
     bool ceil_mode, count_include_pad;
 };
 /*
- * Reads kernel_shape (or `weight_dims` + 2 of a convolution), strides, dilations, pads, auto_pad, group, ceil_mode for a
- * 4-D input of spatial size in[2], checks every value, and writes the output's spatial size.
+ * Reads kernel_shape (or `weight_dims` + 2 of a convolution), strides, dilations, pads, auto_pad, group, ceil_mode for
+ * a 4-D input of spatial size in[2], checks every value, and writes the output's spatial size.
  */
 enum vultus_status vt_window_resolve(const struct vt_attrs *attrs, const int64_t *weight_dims, const int64_t in[2],
     struct vt_window *window, int64_t out[2], struct vultus_error *error);
