@@ -73,8 +73,7 @@ void expect_failure(
 static void expect_shape(const struct vt_tensor *out, enum vt_dtype dtype, int rank, const int64_t *dims) {
     char got[128], wanted[128];
     const struct vt_tensor expected = view(dtype, rank, dims, NULL);
-    assert_string_equal(
-        vt_tensor_describe(out, got, sizeof got), vt_tensor_describe(&expected, wanted, sizeof wanted));
+    assert_string_equal(vt_tensor_describe(out, got, sizeof got), vt_tensor_describe(&expected, wanted, sizeof wanted));
 }
 
 void expect_f32(struct vt_tensor out, int rank, const int64_t *dims, const float *values) {

@@ -22,10 +22,13 @@ int teardown_arena(void **state);
 #define OP_TEST(function) cmocka_unit_test_setup_teardown(function, setup_arena, teardown_arena)
 
 #define COUNT(...) (sizeof(__VA_ARGS__) / sizeof *(__VA_ARGS__))
-#define DIMS(...) (int)COUNT((int64_t[]){__VA_ARGS__}), (int64_t[]){__VA_ARGS__}
+#define DIMS(...)                                                                                                      \
+    (int)COUNT((int64_t[]){__VA_ARGS__}), (int64_t[]) { __VA_ARGS__ }
 #define SCALAR 0, NULL
-#define F32(...) (float[]){__VA_ARGS__}
-#define I64(...) (int64_t[]){__VA_ARGS__}
+#define F32(...)                                                                                                       \
+    (float[]) { __VA_ARGS__ }
+#define I64(...)                                                                                                       \
+    (int64_t[]) { __VA_ARGS__ }
 
 /* A view of literal values. */
 struct vt_tensor view(enum vt_dtype dtype, int rank, const int64_t *dims, void *data);
@@ -41,18 +44,18 @@ struct vt_attr attr_tensor(const char *name, const struct vt_tensor *value);
 struct vt_attr attr_int_list(const char *name, size_t count, const int64_t *values);
 #define ATTR_INTS(name, ...) attr_int_list(name, COUNT((int64_t[]){__VA_ARGS__}), (int64_t[]){__VA_ARGS__})
 
-#define ATTRS(...) \
+#define ATTRS(...)                                                                                                     \
     (struct vt_attrs) { (struct vt_attr[]){__VA_ARGS__}, COUNT((struct vt_attr[]){__VA_ARGS__}) }
-#define NO_ATTRS \
+#define NO_ATTRS                                                                                                       \
     (struct vt_attrs) { NULL, 0 }
 
 struct operands {
     const struct vt_tensor *const *items;
     size_t count;
 };
-#define INPUTS(...) \
-    (struct operands) { \
-        (const struct vt_tensor *const[]){__VA_ARGS__}, COUNT((const struct vt_tensor *const[]){__VA_ARGS__}) \
+#define INPUTS(...)                                                                                                    \
+    (struct operands) {                                                                                                \
+        (const struct vt_tensor *const[]){__VA_ARGS__}, COUNT((const struct vt_tensor *const[]){__VA_ARGS__})          \
     }
 
 /* The only output of a call that must succeed. */

@@ -140,8 +140,8 @@ static void gemms_that_do_not_fit(void **state) {
 
 static void matmul_broadcasts_batches(void **state) {
     (void)state;
-    struct vt_tensor a = ramp(DIMS(2, 1, 1, 2), 1, 1);  /* [1 2] and [3 4] */
-    struct vt_tensor b = ramp(DIMS(3, 2, 1), 1, 1);     /* [1;2], [3;4], [5;6] */
+    struct vt_tensor a = ramp(DIMS(2, 1, 1, 2), 1, 1); /* [1 2] and [3 4] */
+    struct vt_tensor b = ramp(DIMS(3, 2, 1), 1, 1);    /* [1;2], [3;4], [5;6] */
     expect_f32(run_op(VT_OP_MATMUL, NO_ATTRS, INPUTS(&a, &b)), DIMS(2, 3, 1, 1), F32(5, 11, 17, 11, 25, 39));
     struct vt_tensor matrix = ramp(DIMS(2, 3), 1, 1), three = VECTOR_F32(1, 10, 100), two = VECTOR_F32(1, 10);
     expect_f32(run_op(VT_OP_MATMUL, NO_ATTRS, INPUTS(&matrix, &three)), DIMS(2), F32(321, 654));
@@ -167,8 +167,8 @@ static void fused_gemm_runs_its_tail(void **state) {
     struct vt_tensor x = ramp(DIMS(2, 2), 1, 1), weight = view(VT_DTYPE_F32, DIMS(2, 2), F32(1, -1, 2, -2));
     struct vt_tensor bias = VECTOR_F32(1, 1), slope = VECTOR_F32(9, 0.5f), residual = ramp(DIMS(2, 2), -10, 5);
     /* x w: 5 -5; 11 -11. + bias: 6 -4; 12 -10. PReLU: 6 -2; 12 -5. + (-10 -5; 0 5): -4 -7; 12 0. */
-    expect_f32(run_op(VT_OP_FUSED_GEMM, ATTRS(attr_int("act1", VT_ACT_PRELU)),
-                   INPUTS(&x, &weight, &bias, &slope, &residual)),
+    expect_f32(
+        run_op(VT_OP_FUSED_GEMM, ATTRS(attr_int("act1", VT_ACT_PRELU)), INPUTS(&x, &weight, &bias, &slope, &residual)),
         DIMS(2, 2), F32(-4, -7, 12, 0));
     expect_f32(run_op(VT_OP_FUSED_GEMM, NO_ATTRS, INPUTS(&x, &weight)), DIMS(2, 2), F32(5, -5, 11, -11));
     struct vt_tensor wide = ramp(DIMS(2, 3), 0, 1);
@@ -186,9 +186,9 @@ static void max_pool(void **state) {
         F32(-1, -3, 1, 2));
     /* Padding never wins, although every value is below 0. */
     expect_f32(run_op(VT_OP_MAX_POOL, ATTRS(kernel, strides, ATTR_INTS("pads", 1, 1, 0, 1)), INPUTS(&x)),
-        DIMS(1, 1, 2, 3), F32(-1, -2, -4, -5, 1, -3));
-    expect_f32(run_op(VT_OP_MAX_POOL, ATTRS(kernel, ATTR_INTS("dilations", 2, 3)), INPUTS(&x)), DIMS(1, 1, 1, 1),
-        F32(-1));
+        DIMS(1, 1, 2, 3), F32(-1, -2, -4, -5, 2, -3));
+    expect_f32(
+        run_op(VT_OP_MAX_POOL, ATTRS(kernel, ATTR_INTS("dilations", 2, 3)), INPUTS(&x)), DIMS(1, 1, 1, 1), F32(-1));
 }
 
 static void average_pool(void **state) {
@@ -197,8 +197,8 @@ static void average_pool(void **state) {
     const struct vt_attr kernel = ATTR_INTS("kernel_shape", 2, 2), strides = ATTR_INTS("strides", 2, 2);
     const struct vt_attr pads = ATTR_INTS("pads", 1, 1, 0, 0), include = attr_int("count_include_pad", 1);
     expect_f32(run_op(VT_OP_AVERAGE_POOL, ATTRS(kernel), INPUTS(&x)), DIMS(1, 1, 2, 2), F32(3, 4, 6, 7));
-    expect_f32(run_op(VT_OP_AVERAGE_POOL, ATTRS(kernel, strides, pads), INPUTS(&x)), DIMS(1, 1, 2, 2),
-        F32(1, 2.5f, 5.5f, 7));
+    expect_f32(
+        run_op(VT_OP_AVERAGE_POOL, ATTRS(kernel, strides, pads), INPUTS(&x)), DIMS(1, 1, 2, 2), F32(1, 2.5f, 5.5f, 7));
     expect_f32(run_op(VT_OP_AVERAGE_POOL, ATTRS(kernel, strides, pads, include), INPUTS(&x)), DIMS(1, 1, 2, 2),
         F32(0.25f, 1.25f, 2.75f, 7));
     /* What ceil_mode adds behind the declared padding does not count. */

@@ -13,7 +13,7 @@ static void every_operator_is_found_by_its_name(void **state) {
     assert_int_equal(vt_op_from_name("none"), VT_OP_NONE);
     assert_int_equal(vt_op_from_name(""), VT_OP_NONE);
     assert_string_equal(vt_op_info((enum vt_op)VT_OP_COUNT)->name, "none");
-    assert_string_equal(vt_op_info((enum vt_op)-1)->name, "none");
+    assert_string_equal(vt_op_info((enum vt_op) - 1)->name, "none");
 }
 
 static void attributes_are_found_by_name_and_kind(void **state) {
@@ -81,7 +81,8 @@ static void expect_window(struct vt_attrs attrs, const int64_t *weight, int64_t 
     struct vt_window window;
     int64_t got[2];
     struct vultus_error error = {0};
-    if (vt_window_resolve(&attrs, weight, (int64_t[2]){height, width}, &window, got, &error)) fail_msg("%s", error.text);
+    if (vt_window_resolve(&attrs, weight, (int64_t[2]){height, width}, &window, got, &error))
+        fail_msg("%s", error.text);
     assert_int_equal(got[0], out[0]);
     assert_int_equal(got[1], out[1]);
     for (int side = 0; side < 4; side++) assert_int_equal(window.pad[side], pad[side]);
@@ -102,8 +103,8 @@ static void windows_of_convolutions(void **state) {
         I64(1, 1, 0, 1));
     expect_window(ATTRS(attr_string("auto_pad", "SAME_UPPER"), ATTR_INTS("dilations", 2, 2)), weight, 8, 8, I64(8, 8),
         I64(2, 2, 2, 2));
-    expect_window(ATTRS(attr_string("auto_pad", "SAME_UPPER"), ATTR_INTS("strides", 5, 5)), weight, 8, 10, I64(2, 2),
-        none);
+    expect_window(
+        ATTRS(attr_string("auto_pad", "SAME_UPPER"), ATTR_INTS("strides", 5, 5)), weight, 8, 10, I64(2, 2), none);
     expect_window(ATTRS(attr_string("auto_pad", "VALID"), ATTR_INTS("strides", 2, 1)), weight, 6, 6, I64(2, 4), none);
     /* ceil_mode belongs to poolings. */
     expect_window(ATTRS(attr_int("ceil_mode", 1), ATTR_INTS("strides", 2, 2)), weight, 6, 6, I64(2, 2), none);
