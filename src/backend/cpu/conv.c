@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/conv.h"
+
+#include "base/checked.h"
+#include "base/cpu.h"
+
+#if defined(__x86_64__)
+static const struct vt_conv_kernels *const all_kernels[] = {
+    &vt_conv_kernels_avx512, &vt_conv_kernels_avx2, &vt_conv_kernels_generic};
+#else
+static const struct vt_conv_kernels *const all_kernels[] = {&vt_conv_kernels_generic};
+#endif
+
+const struct vt_conv_kernels *vt_conv_kernels_find(int64_t block) {
+    for (size_t i = 0; i < sizeof all_kernels / sizeof *all_kernels; i++) {
+        if (all_kernels[i]->block == block) return all_kernels[i];
+    }
+    return NULL;
+}
+
+const struct vt_plan_value *vt_conv_input(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i) {
+    if (i >= step->n_inputs || step->inputs[i] == VT_PLAN_NONE) return NULL;
+    return &plan->values[step->inputs[i]];
+}
+
+const struct vt_plan_value *vt_conv_output(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return &plan->values[step->outputs[0]];
+}
+
+static bool blocked(const struct vt_plan_value *v, int64_t block) {
+    return v->dtype == VT_DTYPE_F32 && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->block == block;
+}
+
+bool vt_conv_step_fits(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t block) {
+    const struct vt_window *w = &step->params.window;
+    const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
+    const struct vt_plan_value *residual = vt_conv_input(plan, step, 3);
+    if (x == NULL || x->dtype != VT_DTYPE_F32 || x->rank != 4 || !blocked(y, block)) return false;
+    for (int i = 0; i < 2; i++) {
+        int64_t reach = (y->dims[2 + i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1;
+        if (reach > x->dims[2 + i] + w->pad[i] + w->pad[2 + i]) return false;
+    }
+    if (residual != NULL) {
+        if (!blocked(residual, block)) return false;
+        for (int i = 1; i < 4; i++) {
+            if (residual->dims[i] != y->dims[i]) return false;
+        }
+    }
+    if (x->layout == VT_LAYOUT_PLAIN) return true;
+    for (int i = 0; i < 4; i++) {
+        if (x->pad[i] < w->pad[i]) return false;
+    }
+    return x->block == block;
+}
+
+static bool needs_exp(enum vt_activation activation) {
+    return activation == VT_ACT_SIGMOID || activation == VT_ACT_TANH;
+}
+
+void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv) {
+    const struct vt_plan_value *x = call->in[0], *y = call->out[0];
+    const struct vt_plan_value *residual = call->step->n_inputs > 3 ? call->in[3] : NULL;
+    const struct vt_window *w = &call->step->params.window;
+    *conv = (struct vt_conv){
+        .kernels = vt_conv_kernels_find(y->block),
+        .window = w,
+        .x = x,
+        .y = y,
+        .residual = residual,
+        .x_data = call->in_data[0],
+        .residual_data = residual != NULL ? call->in_data[3] : NULL,
+        .y_data = call->out_data[0],
+        .weights = call->packed,
+        .batch = call->batch,
+        .threads = vt_pool_threads(call->pool),
+    };
+    struct vt_conv_shape *s = &conv->shape;
+    *s = (struct vt_conv_shape){
+        .kernel_rows = w->kernel[0],
+        .kernel_columns = w->kernel[1],
+        .channels = x->dims[1],
+        .y_plane = vt_cpu_plane_floats(y),
+        .residual_plane = residual != NULL ? vt_cpu_plane_floats(residual) : 0,
+        .bias = call->step->n_inputs > 1 && call->in[1] != NULL ? call->in_data[1] : NULL,
+        .tail = {.what = call->step->params.tail,
+            .slope = call->step->n_inputs > 2 && call->in[2] != NULL ? call->in_data[2] : NULL},
+    };
+    s->tail.slow = needs_exp(s->tail.what.act1) || needs_exp(s->tail.what.act2);
+    if (x->layout == VT_LAYOUT_BLOCKED) {
+        s->x_plane = vt_cpu_plane_floats(x);
+        s->x_pixel = w->stride[1] * x->block;
+        s->x_tap_row = w->dilation[0] * vt_cpu_row_floats(x);
+        s->x_tap_column = w->dilation[1] * x->block;
+    }
+}
+
+struct vt_conv_split vt_conv_split(int64_t width, int64_t limit) {
+    int64_t count = vt_div_up(width, limit);
+    int64_t wide = vt_div_up(width, count);
+    return (struct vt_conv_split){.count = count, .wide = wide, .wide_count = width - count * (wide - 1)};
+}
+
+/*
+ * A unit should be worth its dispatch (some 0.1 us; 1 MFLOP takes about 4 us), yet every thread should get several, and in
+ * large planes a unit's rows should stay in the second-level cache.
+ */
+int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads) {
+    double wished = flops / 1e6;
+    double least = threads, most = 64.0 * threads;
+    wished = wished < least ? least : wished > most ? most : wished;
+    int64_t bands = (int64_t)(wished / (double)others + 0.999);
+    if (bands < 1) bands = 1;
+    return vt_div_up(rows, vt_min_i64(bands, rows));
+}
+
+void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
+    const float *x, int64_t item, int64_t block, int64_t row) {
+    const struct vt_conv_shape *s = &conv->shape;
+    const float *w = conv->weights + block * s->w_block, *residual = NULL;
+    float *y = vt_cpu_at(conv->y, conv->y_data + item * (int64_t)conv->y->bytes, block, row, 0);
+    if (conv->residual != NULL) {
+        const uint8_t *base = conv->residual_data + item * (int64_t)conv->residual->bytes;
+        residual = vt_cpu_at(conv->residual, base, block, row, 0);
+    }
+    tiles[split->wide - 1](s, x, w, y, residual, block, split->wide_count);
+    if (split->count == split->wide_count) return;
+    int64_t done = split->wide_count * split->wide, floats = done * conv->y->block;
+    residual = residual != NULL ? residual + floats : NULL;
+    tiles[split->wide - 2](s, x + done * s->x_pixel, w, y + floats, residual, block, split->count - split->wide_count);
+}
+
+#define TACTIC(algorithm, isa, class_name, scratch, needed, lanes) \
+    static bool algorithm##_##isa##_supports(const struct vt_plan *plan, const struct vt_plan_step *step) { \
+        return vt_conv_step_fits(plan, step, lanes) && vt_conv_##algorithm##_supports(plan, step); \
+    } \
+    static const struct vt_cpu_tactic algorithm##_##isa = { \
+        .name = "conv:" #algorithm ":" #isa, \
+        .class = class_name, \
+        .kind = VT_STEP_CONV, \
+        .features = needed, \
+        .supports = algorithm##_##isa##_supports, \
+        .packed_bytes = vt_conv_##algorithm##_packed_bytes, \
+        .pack = vt_conv_##algorithm##_pack, \
+        .scratch_bytes = scratch, \
+        .run = vt_conv_##algorithm##_run, \
+    };
+
+#define TACTICS(isa, needed, lanes) \
+    TACTIC(direct, isa, "direct", NULL, needed, lanes) \
+    TACTIC(plain, isa, "direct", vt_conv_plain_scratch_bytes, needed, lanes) \
+    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes)
+
+#if defined(__x86_64__)
+TACTICS(avx512, VT_CPU_AVX512, 16)
+TACTICS(avx2, VT_CPU_AVX2, 8)
+#endif
+TACTICS(generic, 0, 4)
+
+#define TABLE_ROWS(isa) &direct_##isa, &plain_##isa, &depthwise_##isa
+
+const struct vt_cpu_tactic *const vt_cpu_conv_tactics[] = {
+#if defined(__x86_64__)
+    TABLE_ROWS(avx512), TABLE_ROWS(avx2),
+#endif
+    TABLE_ROWS(generic), NULL};

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_BACKEND_CPU_CONV_H
+#define VT_BACKEND_CPU_CONV_H
+
+#include "backend/cpu/cpu.h"
+
+/*
+ * Between the drivers of the own convolutions (conv_*.c, compiled for any CPU) and their kernels (kernels/, compiled once
+ * per instruction set, vector length = channels per block). All strides are in floats.
+ */
+#define VT_CONV_MAX_BLOCKS 4  /* output blocks of one tile */
+#define VT_CONV_MAX_PIXELS 16 /* output pixels of one tile */
+
+/* y = act2(act1(sum) + residual); the bias is where the sum starts. */
+struct vt_conv_tail {
+    struct vt_tail what;
+    const float *slope; /* per output channel, padded to whole blocks; PRELU only */
+    bool slow;          /* an activation that needs exp */
+};
+
+/* What the tiles of one call have in common. */
+struct vt_conv_shape {
+    int64_t x_plane;                 /* between input blocks (between channels of a plain input) */
+    int64_t x_pixel;                 /* between the inputs of neighbouring outputs */
+    int64_t x_tap_row, x_tap_column; /* between taps, dilation included */
+    int64_t kernel_rows, kernel_columns;
+    int64_t channels; /* input channels that count; others are not read */
+    int64_t w_block;  /* between output blocks of the weights */
+    int64_t y_plane, residual_plane;
+    const float *bias; /* per output channel, padded to whole blocks; NULL: zeros */
+    struct vt_conv_tail tail;
+};
+
+/*
+ * Computes `tiles` tiles side by side in one output row, for a fixed number of output blocks from `block` on. x is at the
+ * first tap of the first pixel in input block 0, w at the weights of `block`, y and residual (may be NULL) at the first
+ * pixel of `block`. Weights: [output block][input block][kernel row][kernel column][input channel][lane],
+ * of depthwise kernels, whose x is in `block` too: [block][kernel row][kernel column][lane].
+ */
+typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const float *x, const float *w, float *y,
+    const float *residual, int64_t block, int64_t tiles);
+
+struct vt_conv_kernels {
+    int64_t block;
+    int max_pixels[VT_CONV_MAX_BLOCKS]; /* widest tile by blocks - 1 */
+    int max_depthwise_pixels;
+    /* By [stride - 1][blocks - 1][pixels - 1]; one-pixel tiles serve any stride. */
+    vt_conv_tiles *direct[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS];
+    vt_conv_tiles *plain[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS]; /* the same for a plain input */
+    vt_conv_tiles *depthwise[2][VT_CONV_MAX_PIXELS];                 /* any kernel */
+    vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                /* 3x3, not dilated: the same bytes, faster */
+};
+
+extern const struct vt_conv_kernels vt_conv_kernels_generic;
+extern const struct vt_conv_kernels vt_conv_kernels_avx2;
+extern const struct vt_conv_kernels vt_conv_kernels_avx512;
+
+/* Everything a driver needs of one call. */
+struct vt_conv {
+    const struct vt_conv_kernels *kernels;
+    const struct vt_window *window;
+    const struct vt_plan_value *x, *y, *residual; /* residual may be NULL */
+    const uint8_t *x_data, *residual_data;
+    uint8_t *y_data;
+    const float *weights;
+    int64_t batch;
+    int threads;
+    struct vt_conv_shape shape; /* all of it but w_block and the strides of a plain input */
+};
+
+/* The values of a step's inputs and outputs; NULL for missing ones. */
+const struct vt_plan_value *vt_conv_input(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i);
+const struct vt_plan_value *vt_conv_output(const struct vt_plan *plan, const struct vt_plan_step *step);
+
+/* The kernels of a step whose output has blocks of that many channels, or NULL. */
+const struct vt_conv_kernels *vt_conv_kernels_find(int64_t block);
+
+void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv);
+
+/* What all own convolutions ask for: shapes and layouts that fit each other, and a border wide enough if x is blocked. */
+bool vt_conv_step_fits(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t block);
+
+/* `width` cut into `count` parts, the first `wide_count` of `wide`, the others of wide - 1. */
+struct vt_conv_split {
+    int64_t count, wide, wide_count;
+};
+struct vt_conv_split vt_conv_split(int64_t width, int64_t limit);
+
+/* Computes row `row` of output blocks from `block` on; x as for tiles, which are a table's by pixels - 1. */
+void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
+    const float *x, int64_t item, int64_t block, int64_t row);
+
+/* Units of rows: how many rows each so that all of `rows` x `others` make about the wished number of units. */
+int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads);
+
+/* The drivers, one file each. */
+bool vt_conv_direct_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_direct_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_direct_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+enum vultus_status vt_conv_direct_run(const struct vt_cpu_call *call, struct vultus_error *error);
+
+bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+size_t vt_conv_plain_scratch_bytes(
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
+enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error);
+
+bool vt_conv_depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_depthwise_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct vultus_error *error);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Direct convolution over blocked or plain inputs. Pointwise convolutions are the same loops with one tap.
+ */
+#include <string.h>
+
+#include "backend/cpu/conv.h"
+#include "base/checked.h"
+
+bool vt_conv_direct_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_conv_input(plan, step, 0)->layout == VT_LAYOUT_BLOCKED && step->params.window.group == 1;
+}
+
+bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_conv_input(plan, step, 0);
+    return x->layout == VT_LAYOUT_PLAIN && x->dims[1] <= 4 && step->params.window.group == 1;
+}
+
+/* Weights of one block of outputs: `group` channels lie together, in blocked inputs as many as there are lanes. */
+static int64_t block_floats(const struct vt_window *w, int64_t channels, int64_t group, int64_t lanes) {
+    return vt_div_up(channels, group) * group * w->kernel[0] * w->kernel[1] * lanes;
+}
+
+static size_t packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group) {
+    const struct vt_plan_value *y = vt_conv_output(plan, step);
+    int64_t channels = vt_conv_input(plan, step, 0)->dims[1];
+    int64_t floats = block_floats(&step->params.window, channels, group, y->block);
+    return (size_t)(vt_cpu_blocks(y) * floats) * sizeof(float);
+}
+
+size_t vt_conv_direct_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return packed_bytes(plan, step, vt_conv_output(plan, step)->block);
+}
+size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return packed_bytes(plan, step, 1);
+}
+
+static void pack(
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group, const float *weights, float *packed) {
+    const struct vt_plan_value *y = vt_conv_output(plan, step);
+    int64_t channels = vt_conv_input(plan, step, 0)->dims[1], lanes = y->block;
+    int64_t taps = step->params.window.kernel[0] * step->params.window.kernel[1];
+    int64_t per_block = block_floats(&step->params.window, channels, group, lanes);
+    memset(packed, 0, packed_bytes(plan, step, group));
+    for (int64_t o = 0; o < y->dims[1]; o++) {
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t t = 0; t < taps; t++) {
+                int64_t at = ((c / group * taps + t) * group + c % group) * lanes + o % lanes;
+                packed[o / lanes * per_block + at] = weights[(o * channels + c) * taps + t];
+            }
+        }
+    }
+}
+
+enum vultus_status vt_conv_direct_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error) {
+    (void)error;
+    pack(plan, step, vt_conv_output(plan, step)->block, weights, packed);
+    return VULTUS_OK;
+}
+enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error) {
+    (void)error;
+    pack(plan, step, 1, weights, packed);
+    return VULTUS_OK;
+}
+
+/* Cycles that one input channel of a row costs with tiles of so many blocks: two FMAs or two loads each, FMAs take four. */
+static double row_cycles(const int64_t *widest, int64_t width, int blocks) {
+    struct vt_conv_split split = vt_conv_split(width, widest[blocks - 1]);
+    double cycles = 0;
+    for (int i = 0; i < 2; i++) {
+        double pixels = (double)split.wide - i;
+        double fma = pixels * blocks / 2, load = (pixels + blocks) / 2 + (blocks == 1 ? 0.5 : 0);
+        double tile = fma > load ? fma : load;
+        cycles += (double)(i == 0 ? split.wide_count : split.count - split.wide_count) * (tile > 4 ? tile : 4);
+    }
+    return cycles;
+}
+
+/* How many output blocks a tile should have. */
+static int choose_blocks(const int64_t *widest, int64_t width, int64_t blocks) {
+    int best = 1;
+    double least = 0;
+    for (int b = 1; b <= VT_CONV_MAX_BLOCKS; b++) {
+        struct vt_conv_split split = vt_conv_split(blocks, b);
+        double cycles = (double)split.wide_count * row_cycles(widest, width, (int)split.wide);
+        if (split.wide > 1) {
+            cycles += (double)(split.count - split.wide_count) * row_cycles(widest, width, (int)split.wide - 1);
+        }
+        if (b == 1 || cycles < least) {
+            least = cycles;
+            best = b;
+        }
+    }
+    return best;
+}
+
+/* Weights that a unit keeps using should leave room for rows in a second-level cache of 1 MiB or more. */
+#define WEIGHTS_PER_UNIT (384 << 10)
+/* Most output rows of a unit with a plain input, whose rows are copied. */
+#define PLAIN_ROWS 16
+
+struct job {
+    struct vt_conv conv;
+    vt_conv_tiles *const (*tiles)[VT_CONV_MAX_PIXELS]; /* of the stride */
+    int64_t widest[VT_CONV_MAX_BLOCKS];
+    struct vt_conv_split groups;   /* of output blocks */
+    int64_t chunk_groups, chunks;  /* groups per unit */
+    int64_t rows, bands;           /* output rows per unit */
+    int64_t band_rows, band_width; /* of a plain input with its padding, for one unit */
+    float *scratch;                /* for each thread one band of every channel */
+};
+
+static void split_job(struct job *job) {
+    const struct vt_conv *conv = &job->conv;
+    const struct vt_plan_value *y = conv->y;
+    const struct vt_window *w = conv->window;
+    int64_t blocks = vt_cpu_blocks(y);
+    for (int b = 0; b < VT_CONV_MAX_BLOCKS; b++) {
+        job->widest[b] = w->stride[1] <= 2 ? conv->kernels->max_pixels[b] : 1;
+    }
+    job->groups = vt_conv_split(blocks, choose_blocks(job->widest, y->dims[3], blocks));
+    int64_t group_bytes = conv->shape.w_block * job->groups.wide * (int64_t)sizeof(float);
+    job->chunk_groups = vt_max_i64(1, vt_min_i64(job->groups.count, WEIGHTS_PER_UNIT / group_bytes));
+    job->chunks = vt_div_up(job->groups.count, job->chunk_groups);
+    double flops = 2.0 * (double)(y->dims[2] * y->dims[3] * conv->batch) * (double)(conv->shape.w_block * blocks);
+    job->rows = vt_conv_rows_per_unit(y->dims[2], job->chunks * conv->batch, flops, conv->threads);
+    job->bands = vt_div_up(y->dims[2], job->rows);
+}
+
+/* Input rows of a band, row by row with the output row `first` as its origin; x_row: floats between output rows. */
+struct band {
+    const float *x;
+    int64_t x_row, item, first, rows;
+};
+
+static void run_band(const struct job *job, const struct band *band, int64_t chunk) {
+    int64_t group = chunk * job->chunk_groups, end = vt_min_i64(group + job->chunk_groups, job->groups.count);
+    for (; group < end; group++) {
+        int64_t narrow = vt_max_i64(0, group - job->groups.wide_count);
+        int64_t block = group * job->groups.wide - narrow;
+        int64_t blocks = job->groups.wide - (group >= job->groups.wide_count);
+        struct vt_conv_split split = vt_conv_split(job->conv.y->dims[3], job->widest[blocks - 1]);
+        for (int64_t i = 0; i < band->rows; i++) {
+            vt_conv_row(&job->conv, job->tiles[blocks - 1], &split, band->x + i * band->x_row, band->item, block,
+                band->first + i);
+        }
+    }
+}
+
+static int64_t locate(const struct job *job, size_t unit, struct band *band) {
+    int64_t per_chunk = job->conv.batch * job->bands, in_chunk = (int64_t)unit % per_chunk;
+    band->item = in_chunk / job->bands;
+    band->first = in_chunk % job->bands * job->rows;
+    band->rows = vt_min_i64(job->rows, job->conv.y->dims[2] - band->first);
+    return (int64_t)unit / per_chunk;
+}
+
+static void direct_unit(void *context, size_t unit, int thread) {
+    (void)thread;
+    const struct job *job = context;
+    const struct vt_conv *conv = &job->conv;
+    const struct vt_window *w = conv->window;
+    struct band band;
+    int64_t chunk = locate(job, unit, &band);
+    const uint8_t *item = conv->x_data + band.item * (int64_t)conv->x->bytes;
+    band.x = vt_cpu_at(conv->x, item, 0, band.first * w->stride[0] - w->pad[0], -w->pad[1]);
+    band.x_row = w->stride[0] * vt_cpu_row_floats(conv->x);
+    run_band(job, &band, chunk);
+}
+
+enum vultus_status vt_conv_direct_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+    (void)error;
+    struct job job;
+    vt_conv_open(call, &job.conv);
+    job.conv.shape.w_block = block_floats(job.conv.window, job.conv.x->dims[1], job.conv.y->block, job.conv.y->block);
+    job.tiles = job.conv.kernels->direct[job.conv.window->stride[1] == 2];
+    split_job(&job);
+    vt_pool_run(call->pool, (size_t)(job.chunks * job.conv.batch * job.bands), direct_unit, &job);
+    return VULTUS_OK;
+}
+
+/* Copies the input rows of a band with zeros where the padding is. */
+static void copy_band(const struct job *job, const struct band *band, float *to) {
+    const struct vt_window *w = job->conv.window;
+    int64_t channels = job->conv.x->dims[1], height = job->conv.x->dims[2], width = job->conv.x->dims[3];
+    const float *item = (const float *)(const void *)(job->conv.x_data + band->item * (int64_t)job->conv.x->bytes);
+    int64_t left = vt_min_i64(w->pad[1], job->band_width);
+    int64_t columns = vt_min_i64(width, job->band_width - left);
+    for (int64_t c = 0; c < channels; c++) {
+        for (int64_t r = 0; r < job->band_rows; r++, to += job->band_width) {
+            int64_t row = band->first * w->stride[0] - w->pad[0] + r;
+            if (row < 0 || row >= height) {
+                memset(to, 0, (size_t)job->band_width * sizeof *to);
+                continue;
+            }
+            memset(to, 0, (size_t)left * sizeof *to);
+            memcpy(to + left, item + (c * height + row) * width, (size_t)columns * sizeof *to);
+            memset(to + left + columns, 0, (size_t)(job->band_width - left - columns) * sizeof *to);
+        }
+    }
+}
+
+static int64_t span(const struct vt_window *w, int axis, int64_t outputs) {
+    return (outputs - 1) * w->stride[axis] + (w->kernel[axis] - 1) * w->dilation[axis] + 1;
+}
+
+static void plain_unit(void *context, size_t unit, int thread) {
+    const struct job *job = context;
+    struct band band;
+    int64_t chunk = locate(job, unit, &band);
+    float *copy = job->scratch + thread * job->conv.x->dims[1] * job->conv.shape.x_plane;
+    copy_band(job, &band, copy);
+    band.x = copy;
+    band.x_row = job->conv.window->stride[0] * job->band_width;
+    run_band(job, &band, chunk);
+}
+
+enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+    (void)error;
+    struct job job;
+    vt_conv_open(call, &job.conv);
+    const struct vt_window *w = job.conv.window;
+    struct vt_conv_shape *s = &job.conv.shape;
+    s->w_block = block_floats(w, s->channels, 1, job.conv.y->block);
+    job.tiles = job.conv.kernels->plain[w->stride[1] == 2];
+    split_job(&job);
+    job.rows = vt_min_i64(job.rows, PLAIN_ROWS);
+    job.bands = vt_div_up(job.conv.y->dims[2], job.rows);
+    job.band_rows = span(w, 0, job.rows);
+    job.band_width = span(w, 1, job.conv.y->dims[3]);
+    s->x_pixel = w->stride[1];
+    s->x_tap_row = w->dilation[0] * job.band_width;
+    s->x_tap_column = w->dilation[1];
+    s->x_plane = job.band_rows * job.band_width;
+    job.scratch = (float *)(void *)call->scratch;
+    vt_pool_run(call->pool, (size_t)(job.chunks * job.conv.batch * job.bands), plain_unit, &job);
+    return VULTUS_OK;
+}
+
+size_t vt_conv_plain_scratch_bytes(
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads) {
+    (void)batch;
+    const struct vt_window *w = &step->params.window;
+    const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
+    int64_t rows = vt_min_i64(PLAIN_ROWS, y->dims[2]);
+    return (size_t)(threads * x->dims[1] * span(w, 0, rows) * span(w, 1, y->dims[3])) * sizeof(float);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_BACKEND_CPU_KERNELS_SIMD_H
+#define VT_BACKEND_CPU_KERNELS_SIMD_H
+
+#include <stdint.h>
+
+/*
+ * One vector type for all instruction sets, of the length that the file's flags allow: kernels are written once and
+ * compiled with each set's flags. These files are compiled with -ffp-contract=fast, so `a += b * c` is one FMA where
+ * the set has it.
+ */
+#if defined(__AVX512F__)
+#define VL 16
+#elif defined(__AVX2__)
+#define VL 8
+#else
+#define VL 4
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define VECTOR_REGISTERS 32
+#else
+#define VECTOR_REGISTERS 16
+#endif
+
+typedef float vf __attribute__((vector_size(4 * VL), may_alias));
+typedef float vf_unaligned __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(4 * VL), may_alias));
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 36")
+#endif
+
+ALWAYS_INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
+ALWAYS_INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
+
+ALWAYS_INLINE vf splat(float s) {
+#if VL == 16
+    return (vf){s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s};
+#elif VL == 8
+    return (vf){s, s, s, s, s, s, s, s};
+#else
+    return (vf){s, s, s, s};
+#endif
+}
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+#include <immintrin.h>
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+#else
+/* b where the comparison is false or undefined, as the x86 instructions have it. */
+ALWAYS_INLINE vf vselect(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+ALWAYS_INLINE vf vmax(vf a, vf b) { return vselect((vi)(a > b), a, b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return vselect((vi)(a < b), a, b); }
+#endif
+
+/* exp within 2 units in the last place for arguments in [-87, 88]; others are clamped to it. */
+ALWAYS_INLINE vf vexp(vf x) {
+    x = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
+    vf rounding = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
+    vf n = (x * splat(1.44269504f) + rounding) - rounding;
+    vf r = x - n * splat(0.693359375f); /* ln 2 in two parts, the first exact in products with n */
+    r = r - n * splat(-2.12194440e-4f);
+    vf p = splat(1.0f / 5040);
+    p = p * r + splat(1.0f / 720);
+    p = p * r + splat(1.0f / 120);
+    p = p * r + splat(1.0f / 24);
+    p = p * r + splat(1.0f / 6);
+    p = p * r + splat(0.5f);
+    p = p * r + splat(1.0f);
+    p = p * r + splat(1.0f);
+    vi exponent = (__builtin_convertvector(n, vi) + 127) << 23;
+    return p * (vf)exponent;
+}
+
+ALWAYS_INLINE vf vsigmoid(vf x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
+
+#endif
