@@ -100,9 +100,40 @@ struct vt_conv_split vt_conv_split(int64_t width, int64_t limit) {
     return (struct vt_conv_split){.count = count, .wide = wide, .wide_count = width - count * (wide - 1)};
 }
 
+/* Cycles that one input channel of a row costs with tiles of so many blocks: two FMAs or two loads each, FMAs take
+ * four. */
+static double row_cycles(const int *widest, int64_t width, int blocks) {
+    struct vt_conv_split split = vt_conv_split(width, widest[blocks - 1]);
+    double cycles = 0;
+    for (int i = 0; i < 2; i++) {
+        double pixels = (double)split.wide - i;
+        double fma = pixels * blocks / 2, load = (pixels + blocks) / 2 + (blocks == 1 ? 0.5 : 0);
+        double tile = fma > load ? fma : load;
+        cycles += (double)(i == 0 ? split.wide_count : split.count - split.wide_count) * (tile > 4 ? tile : 4);
+    }
+    return cycles;
+}
+
+int vt_conv_choose_blocks(const int *widest, int64_t width, int64_t blocks) {
+    int best = 1;
+    double least = 0;
+    for (int b = 1; b <= VT_CONV_MAX_BLOCKS; b++) {
+        struct vt_conv_split split = vt_conv_split(blocks, b);
+        double cycles = (double)split.wide_count * row_cycles(widest, width, (int)split.wide);
+        if (split.wide > 1) {
+            cycles += (double)(split.count - split.wide_count) * row_cycles(widest, width, (int)split.wide - 1);
+        }
+        if (b == 1 || cycles < least) {
+            least = cycles;
+            best = b;
+        }
+    }
+    return best;
+}
+
 /*
- * A unit should be worth its dispatch (some 0.1 us; 1 MFLOP takes about 4 us), yet every thread should get several, and in
- * large planes a unit's rows should stay in the second-level cache.
+ * A unit should be worth its dispatch (some 0.1 us; 1 MFLOP takes about 4 us), yet every thread should get several, and
+ * in large planes a unit's rows should stay in the second-level cache.
  */
 int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads) {
     double wished = flops / 1e6;
@@ -129,26 +160,28 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
     tiles[split->wide - 2](s, x + done * s->x_pixel, w, y + floats, residual, block, split->count - split->wide_count);
 }
 
-#define TACTIC(algorithm, isa, class_name, scratch, needed, lanes) \
-    static bool algorithm##_##isa##_supports(const struct vt_plan *plan, const struct vt_plan_step *step) { \
-        return vt_conv_step_fits(plan, step, lanes) && vt_conv_##algorithm##_supports(plan, step); \
-    } \
-    static const struct vt_cpu_tactic algorithm##_##isa = { \
-        .name = "conv:" #algorithm ":" #isa, \
-        .class = class_name, \
-        .kind = VT_STEP_CONV, \
-        .features = needed, \
-        .supports = algorithm##_##isa##_supports, \
-        .packed_bytes = vt_conv_##algorithm##_packed_bytes, \
-        .pack = vt_conv_##algorithm##_pack, \
-        .scratch_bytes = scratch, \
-        .run = vt_conv_##algorithm##_run, \
+#define TACTIC(algorithm, isa, class_name, scratch, needed, lanes)                                                     \
+    static bool algorithm##_##isa##_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {            \
+        return vt_conv_step_fits(plan, step, lanes) && vt_conv_##algorithm##_supports(plan, step);                     \
+    }                                                                                                                  \
+    static const struct vt_cpu_tactic algorithm##_##isa = {                                                            \
+        .name = "conv:" #algorithm ":" #isa,                                                                           \
+        .class = class_name,                                                                                           \
+        .kind = VT_STEP_CONV,                                                                                          \
+        .features = needed,                                                                                            \
+        .supports = algorithm##_##isa##_supports,                                                                      \
+        .packed_bytes = vt_conv_##algorithm##_packed_bytes,                                                            \
+        .pack = vt_conv_##algorithm##_pack,                                                                            \
+        .scratch_bytes = scratch,                                                                                      \
+        .run = vt_conv_##algorithm##_run,                                                                              \
     };
 
-#define TACTICS(isa, needed, lanes) \
-    TACTIC(direct, isa, "direct", NULL, needed, lanes) \
-    TACTIC(plain, isa, "direct", vt_conv_plain_scratch_bytes, needed, lanes) \
-    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes)
+#define TACTICS(isa, needed, lanes)                                                                                    \
+    TACTIC(direct, isa, "direct", NULL, needed, lanes)                                                                 \
+    TACTIC(plain, isa, "direct", vt_conv_plain_scratch_bytes, needed, lanes)                                           \
+    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes) \
+    TACTIC(winograd4, isa, "winograd4", vt_conv_winograd4_scratch_bytes, needed, lanes) \
+    TACTIC(winograd4_compact, isa, "winograd4", vt_conv_winograd4_compact_scratch_bytes, needed, lanes)
 
 #if defined(__x86_64__)
 TACTICS(avx512, VT_CPU_AVX512, 16)
@@ -156,7 +189,8 @@ TACTICS(avx2, VT_CPU_AVX2, 8)
 #endif
 TACTICS(generic, 0, 4)
 
-#define TABLE_ROWS(isa) &direct_##isa, &plain_##isa, &depthwise_##isa
+#define TABLE_ROWS(isa) \
+    &direct_##isa, &plain_##isa, &depthwise_##isa, &winograd4_##isa, &winograd4_compact_##isa
 
 const struct vt_cpu_tactic *const vt_cpu_conv_tactics[] = {
 #if defined(__x86_64__)

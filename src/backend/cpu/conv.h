@@ -5,8 +5,8 @@
 #include "backend/cpu/cpu.h"
 
 /*
- * Between the drivers of the own convolutions (conv_*.c, compiled for any CPU) and their kernels (kernels/, compiled once
- * per instruction set, vector length = channels per block). All strides are in floats.
+ * Between the drivers of the own convolutions (conv_*.c, compiled for any CPU) and their kernels (kernels/, compiled
+ * once per instruction set, vector length = channels per block). All strides are in floats.
  */
 #define VT_CONV_MAX_BLOCKS 4  /* output blocks of one tile */
 #define VT_CONV_MAX_PIXELS 16 /* output pixels of one tile */
@@ -32,13 +32,30 @@ struct vt_conv_shape {
 };
 
 /*
- * Computes `tiles` tiles side by side in one output row, for a fixed number of output blocks from `block` on. x is at the
- * first tap of the first pixel in input block 0, w at the weights of `block`, y and residual (may be NULL) at the first
- * pixel of `block`. Weights: [output block][input block][kernel row][kernel column][input channel][lane],
- * of depthwise kernels, whose x is in `block` too: [block][kernel row][kernel column][lane].
+ * Computes `tiles` tiles side by side in one output row, for a fixed number of output blocks from `block` on. x is at
+ * the first tap of the first pixel in input block 0, w at the weights of `block`, y and residual (may be NULL) at the
+ * first pixel of `block`. Weights: [output block][input block][kernel row][kernel column][input channel][lane], of
+ * depthwise kernels, whose x is in `block` too: [block][kernel row][kernel column][lane].
  */
 typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const float *x, const float *w, float *y,
     const float *residual, int64_t block, int64_t tiles);
+
+/*
+ * Winograd F(4x4, 3x3): a tile of 4x4 outputs comes from 6x6 inputs by way of 36 points. `..._point` is the distance
+ * between the points of transformed inputs, weights or sums.
+ */
+#define VT_WINOGRAD_OUT 4
+#define VT_WINOGRAD_IN 6
+#define VT_WINOGRAD_POINTS 36
+
+/* Where a tile's outputs go; rows and columns that lie inside the plane. */
+struct vt_winograd_tile {
+    float *y;
+    const float *residual; /* or NULL */
+    int64_t y_row, residual_row;
+    int64_t block;
+    int rows, columns;
+};
 
 struct vt_conv_kernels {
     int64_t block;
@@ -49,6 +66,15 @@ struct vt_conv_kernels {
     vt_conv_tiles *plain[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS]; /* the same for a plain input */
     vt_conv_tiles *depthwise[2][VT_CONV_MAX_PIXELS];                 /* any kernel */
     vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                /* 3x3, not dilated: the same bytes, faster */
+
+    /* `tiles` neighbours of one input block. */
+    void (*winograd_input)(const float *x, int64_t x_row, float *v, int64_t v_point, int64_t tiles);
+    /* w: [channel][3][3][lane]; the values of successive channels follow each other in u. */
+    void (*winograd_weights)(const float *w, float *u, int64_t u_point, int64_t channels);
+    void (*winograd_output)(
+        const struct vt_conv_shape *shape, const struct vt_winograd_tile *tile, const float *m, int64_t m_point);
+    /* By [blocks - 1][tiles - 1]: sums of products at one point; starts from `residual`, no bias, no tail. */
+    vt_conv_tiles *product[VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS];
 };
 
 extern const struct vt_conv_kernels vt_conv_kernels_generic;
@@ -77,7 +103,8 @@ const struct vt_conv_kernels *vt_conv_kernels_find(int64_t block);
 
 void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv);
 
-/* What all own convolutions ask for: shapes and layouts that fit each other, and a border wide enough if x is blocked. */
+/* What all own convolutions ask for: shapes and layouts that fit each other, and a border wide enough if x is blocked.
+ */
 bool vt_conv_step_fits(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t block);
 
 /* `width` cut into `count` parts, the first `wide_count` of `wide`, the others of wide - 1. */
@@ -85,6 +112,9 @@ struct vt_conv_split {
     int64_t count, wide, wide_count;
 };
 struct vt_conv_split vt_conv_split(int64_t width, int64_t limit);
+
+/* How many of `blocks` output blocks a tile should have in rows of `width` pixels, given the widest tiles by blocks - 1. */
+int vt_conv_choose_blocks(const int *widest, int64_t width, int64_t blocks);
 
 /* Computes row `row` of output blocks from `block` on; x as for tiles, which are a table's by pixels - 1. */
 void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
@@ -102,8 +132,8 @@ enum vultus_status vt_conv_direct_run(const struct vt_cpu_call *call, struct vul
 
 bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
 size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
-enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
-    const float *weights, void *packed, struct vultus_error *error);
+enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    void *packed, struct vultus_error *error);
 size_t vt_conv_plain_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
 enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error);
@@ -113,5 +143,23 @@ size_t vt_conv_depthwise_packed_bytes(const struct vt_plan *plan, const struct v
 enum vultus_status vt_conv_depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error);
 enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct vultus_error *error);
+
+/* Winograd with weights transformed when they are packed: 4 times the bytes. */
+bool vt_conv_winograd4_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_winograd4_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_winograd4_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+size_t vt_conv_winograd4_scratch_bytes(
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
+enum vultus_status vt_conv_winograd4_run(const struct vt_cpu_call *call, struct vultus_error *error);
+
+/* The same bytes with weights transformed in every run, for layers whose weights come from memory each time. */
+bool vt_conv_winograd4_compact_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_winograd4_compact_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_winograd4_compact_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+size_t vt_conv_winograd4_compact_scratch_bytes(
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
+enum vultus_status vt_conv_winograd4_compact_run(const struct vt_cpu_call *call, struct vultus_error *error);
 
 #endif

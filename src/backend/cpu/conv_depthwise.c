@@ -65,8 +65,8 @@ enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct 
     const struct vt_plan_value *y = job.conv.y;
     bool is_3x3 = w->kernel[0] == 3 && w->kernel[1] == 3 && w->dilation[1] == 1;
     job.conv.shape.w_block = w->kernel[0] * w->kernel[1] * y->block;
-    job.tiles = (is_3x3 && w->stride[1] <= 2 ? job.conv.kernels->depthwise3
-                                             : job.conv.kernels->depthwise)[w->stride[1] == 2];
+    job.tiles =
+        (is_3x3 && w->stride[1] <= 2 ? job.conv.kernels->depthwise3 : job.conv.kernels->depthwise)[w->stride[1] == 2];
     job.split = vt_conv_split(y->dims[3], w->stride[1] <= 2 ? job.conv.kernels->max_depthwise_pixels : 1);
     int64_t planes = vt_cpu_blocks(y) * job.conv.batch;
     /* Loads and stores count as much as products here: half the speed of other convolutions. */

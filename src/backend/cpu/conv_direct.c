@@ -58,42 +58,11 @@ enum vultus_status vt_conv_direct_pack(const struct vt_plan *plan, const struct 
     pack(plan, step, vt_conv_output(plan, step)->block, weights, packed);
     return VULTUS_OK;
 }
-enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
-    const float *weights, void *packed, struct vultus_error *error) {
+enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    void *packed, struct vultus_error *error) {
     (void)error;
     pack(plan, step, 1, weights, packed);
     return VULTUS_OK;
-}
-
-/* Cycles that one input channel of a row costs with tiles of so many blocks: two FMAs or two loads each, FMAs take four. */
-static double row_cycles(const int64_t *widest, int64_t width, int blocks) {
-    struct vt_conv_split split = vt_conv_split(width, widest[blocks - 1]);
-    double cycles = 0;
-    for (int i = 0; i < 2; i++) {
-        double pixels = (double)split.wide - i;
-        double fma = pixels * blocks / 2, load = (pixels + blocks) / 2 + (blocks == 1 ? 0.5 : 0);
-        double tile = fma > load ? fma : load;
-        cycles += (double)(i == 0 ? split.wide_count : split.count - split.wide_count) * (tile > 4 ? tile : 4);
-    }
-    return cycles;
-}
-
-/* How many output blocks a tile should have. */
-static int choose_blocks(const int64_t *widest, int64_t width, int64_t blocks) {
-    int best = 1;
-    double least = 0;
-    for (int b = 1; b <= VT_CONV_MAX_BLOCKS; b++) {
-        struct vt_conv_split split = vt_conv_split(blocks, b);
-        double cycles = (double)split.wide_count * row_cycles(widest, width, (int)split.wide);
-        if (split.wide > 1) {
-            cycles += (double)(split.count - split.wide_count) * row_cycles(widest, width, (int)split.wide - 1);
-        }
-        if (b == 1 || cycles < least) {
-            least = cycles;
-            best = b;
-        }
-    }
-    return best;
 }
 
 /* Weights that a unit keeps using should leave room for rows in a second-level cache of 1 MiB or more. */
@@ -104,7 +73,7 @@ static int choose_blocks(const int64_t *widest, int64_t width, int64_t blocks) {
 struct job {
     struct vt_conv conv;
     vt_conv_tiles *const (*tiles)[VT_CONV_MAX_PIXELS]; /* of the stride */
-    int64_t widest[VT_CONV_MAX_BLOCKS];
+    int widest[VT_CONV_MAX_BLOCKS];
     struct vt_conv_split groups;   /* of output blocks */
     int64_t chunk_groups, chunks;  /* groups per unit */
     int64_t rows, bands;           /* output rows per unit */
@@ -120,7 +89,7 @@ static void split_job(struct job *job) {
     for (int b = 0; b < VT_CONV_MAX_BLOCKS; b++) {
         job->widest[b] = w->stride[1] <= 2 ? conv->kernels->max_pixels[b] : 1;
     }
-    job->groups = vt_conv_split(blocks, choose_blocks(job->widest, y->dims[3], blocks));
+    job->groups = vt_conv_split(blocks, vt_conv_choose_blocks(job->widest, y->dims[3], blocks));
     int64_t group_bytes = conv->shape.w_block * job->groups.wide * (int64_t)sizeof(float);
     job->chunk_groups = vt_max_i64(1, vt_min_i64(job->groups.count, WEIGHTS_PER_UNIT / group_bytes));
     job->chunks = vt_div_up(job->groups.count, job->chunk_groups);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The own convolutions against sums in double, over shapes with every kind of remainder.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "kernel/conv_case.h"
+
+static struct vt_pool *pools[2]; /* of 1 and of 3 threads */
+
+static int open_pools(void **state) {
+    (void)state;
+    if (vt_pool_create(1, &pools[0], NULL) != VULTUS_OK) return -1;
+    return vt_pool_create(3, &pools[1], NULL) == VULTUS_OK ? 0 : -1;
+}
+static int close_pools(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) vt_pool_destroy(pools[i]);
+    return 0;
+}
+
+/*
+ * Largest error over (bias + sum of |products|) that an output may have. Direct: (n + 1) * 2^-24 for n products with
+ * FMA, twice that without; the activations add a few roundings (the exponential ones are within 4 ulp of a value up to
+ * 1).
+ */
+static double tolerance(const struct conv_case *c, const struct vt_cpu_tactic *tactic) {
+    const struct conv_spec *s = &c->spec;
+    double products = (double)(s->channels / s->group * s->kernel[0] * s->kernel[1]);
+    (void)tactic;
+    return (2 * products + 16) * 0x1p-24;
+}
+
+static bool exponential(enum vt_activation a) { return a == VT_ACT_SIGMOID || a == VT_ACT_TANH; }
+
+static void check_values(const struct conv_case *c, const struct vt_cpu_tactic *tactic, const float *y) {
+    const struct vt_plan_value *v = &c->values[4];
+    double limit = tolerance(c, tactic);
+    double floor = exponential(c->spec.tail.act1) || exponential(c->spec.tail.act2) ? 4 * 0x1p-23 : 1e-30;
+    for (int64_t item = 0; item < c->spec.batch; item++) {
+        const uint8_t *base = (const uint8_t *)y + item * (int64_t)v->bytes;
+        for (int64_t o = 0; o < vt_cpu_blocks(v) * v->block; o++) {
+            for (int64_t row = -v->pad[0]; row < v->dims[2] + v->pad[2]; row++) {
+                for (int64_t x = -v->pad[1]; x < v->dims[3] + v->pad[3]; x++) {
+                    float got = vt_cpu_at(v, base, o / v->block, row, x)[o % v->block];
+                    bool inside = row >= 0 && row < v->dims[2] && x >= 0 && x < v->dims[3];
+                    if (!inside) {
+                        assert_true(got == CONV_CASE_UNTOUCHED);
+                    } else if (o >= c->spec.outputs) {
+                        assert_true(isfinite(got));
+                    } else {
+                        double size, expected = conv_case_expected(c, item, (int64_t[]){o, row, x}, &size);
+                        if (!(fabs(got - expected) <= limit * size + floor)) {
+                            fail_msg("%s: item %d channel %d row %d column %d: %.9g, expected %.9g +- %.2g",
+                                tactic->name, (int)item, (int)o, (int)row, (int)x, got, expected, limit * size);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Runs a tactic in several ways that must give the same bytes; returns whether it supports the step. */
+static bool check_tactic(const struct conv_case *c, const struct vt_cpu_tactic *tactic, float **first) {
+    void *packed = conv_case_pack(c, tactic);
+    if (packed == NULL) return false;
+    size_t bytes = (size_t)c->spec.batch * c->values[4].bytes;
+    float *y = vt_alloc_aligned(bytes), *one = vt_alloc_aligned(bytes);
+    assert_non_null(y);
+    assert_non_null(one);
+    memcpy(y, c->data[4], bytes);
+    assert_int_equal(conv_case_run(c, tactic, packed, pools[0], c->spec.batch, y), VULTUS_OK);
+    check_values(c, tactic, y);
+    memcpy(one, c->data[4], bytes);
+    assert_int_equal(conv_case_run(c, tactic, packed, pools[1], c->spec.batch, one), VULTUS_OK);
+    assert_memory_equal(y, one, bytes);
+    memcpy(one, c->data[4], bytes);
+    assert_int_equal(conv_case_run(c, tactic, packed, pools[1], 1, one), VULTUS_OK);
+    assert_memory_equal(y, one, c->values[4].bytes);
+    vt_free_aligned(one);
+    vt_free_aligned(packed);
+    *first = y;
+    return true;
+}
+
+/* Every tactic of this machine that supports the step; equal classes must give equal bytes. Returns how many ran. */
+static int check(const struct conv_spec *spec) {
+    struct conv_case c;
+    conv_case_open(spec, &c);
+    const char *classes[32];
+    float *results[32];
+    int ran = 0;
+    for (const struct vt_cpu_tactic *const *t = vt_cpu_conv_tactics; *t != NULL; t++) {
+        assert_true(ran < 32);
+        if (!vt_cpu_has((*t)->features) || !check_tactic(&c, *t, &results[ran])) continue;
+        classes[ran] = (*t)->class;
+        for (int i = 0; i < ran; i++) {
+            if (strcmp(classes[i], classes[ran]) != 0) continue;
+            assert_memory_equal(results[i], results[ran], (size_t)spec->batch * c.values[4].bytes);
+        }
+        ran++;
+    }
+    for (int i = 0; i < ran; i++) vt_free_aligned(results[i]);
+    conv_case_close(&c);
+    return ran;
+}
+
+/* The spec in every block size that this machine runs; at least `least` tactics must support it in each. */
+static void check_blocks(struct conv_spec spec, int least) {
+    static const struct {
+        int32_t block;
+        unsigned features;
+    } sizes[] = {{16, VT_CPU_AVX512}, {8, VT_CPU_AVX2}, {4, 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (!vt_cpu_has(sizes[i].features)) continue;
+        spec.block = sizes[i].block;
+        assert_true(check(&spec) >= least);
+    }
+}
+
+static struct conv_spec square(int64_t channels, int64_t size, int64_t outputs, int64_t kernel, int64_t stride) {
+    int64_t pad = kernel / 2;
+    return (struct conv_spec){.channels = channels,
+        .height = size,
+        .width = size,
+        .outputs = outputs,
+        .kernel = {kernel, kernel},
+        .stride = {stride, stride},
+        .dilation = {1, 1},
+        .pad = {pad, pad, pad, pad},
+        .group = 1,
+        .bias = true,
+        .batch = 2,
+        .y_pad = 1,
+        .seed = (unsigned)(channels * 31 + size * 7 + outputs)};
+}
+
+static void test_tile_remainders(void **state) {
+    (void)state;
+    for (int64_t width = 1; width <= 35; width++) {
+        struct conv_spec s = square(5, 3, 20, 3, 1);
+        s.width = width;
+        check_blocks(s, 1);
+        s = square(17, 2, 16, 1, 1);
+        s.width = width;
+        check_blocks(s, 1);
+        s = square(3, 5, 9, 3, 2);
+        s.width = width;
+        check_blocks(s, 1);
+        s.plain = true;
+        check_blocks(s, 1);
+    }
+}
+
+static void test_channel_remainders(void **state) {
+    (void)state;
+    static const int64_t counts[] = {1, 2, 4, 12, 15, 16, 17, 24, 28, 33, 40, 56, 72, 88};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (size_t o = 0; o < sizeof counts / sizeof *counts; o++) {
+            check_blocks(square(counts[i], 7, counts[o], 1, 1), 1);
+            if ((i + o) % 3 == 0) check_blocks(square(counts[i], 6, counts[o], 3, 1 + (int64_t)(o % 2)), 1);
+        }
+    }
+}
+
+static void test_windows(void **state) {
+    (void)state;
+    for (int64_t kernel = 1; kernel <= 5; kernel++) {
+        for (int64_t stride = 1; stride <= 3; stride++) {
+            for (int64_t dilation = 1; dilation <= 2; dilation++) {
+                struct conv_spec s = square(18, 13, 21, kernel, stride);
+                s.dilation[0] = s.dilation[1] = dilation;
+                s.width = 15;
+                s.border = true;
+                s.x_extra_pad = (int32_t)(stride - 1);
+                check_blocks(s, 1);
+                s.group = s.outputs = s.channels;
+                check_blocks(s, 1);
+                s.group = 1;
+                s.outputs = 5;
+                s.channels = 3;
+                s.plain = true;
+                s.border = false;
+                check_blocks(s, 1);
+            }
+        }
+    }
+    struct conv_spec s = square(9, 11, 10, 3, 2);
+    memcpy(s.pad, (int64_t[]){0, 2, 1, 0}, sizeof s.pad);
+    s.kernel[1] = 5;
+    s.stride[0] = 1;
+    check_blocks(s, 1);
+    s.channels = 2;
+    s.plain = true;
+    check_blocks(s, 1);
+}
+
+static void test_depthwise(void **state) {
+    (void)state;
+    for (int64_t width = 1; width <= 20; width++) {
+        for (int64_t stride = 1; stride <= 2; stride++) {
+            struct conv_spec s = square(24, 9, 24, 3, stride);
+            s.width = width;
+            s.group = s.channels;
+            s.border = width % 2 == 0;
+            s.tail.act1 = VT_ACT_PRELU;
+            s.residual = width % 3 == 0;
+            check_blocks(s, 1);
+        }
+    }
+    struct conv_spec s = square(40, 7, 40, 7, 1);
+    memset(s.pad, 0, sizeof s.pad);
+    s.group = s.channels;
+    check_blocks(s, 1);
+}
+
+static void test_tails(void **state) {
+    (void)state;
+    for (int act1 = 0; act1 < VT_ACT_COUNT; act1++) {
+        for (int act2 = 0; act2 < VT_ACT_COUNT; act2++) {
+            if (act2 == VT_ACT_PRELU) continue;
+            for (int variant = 0; variant < 4; variant++) {
+                struct conv_spec s = square(6, 6, 37, variant % 2 == 0 ? 1 : 3, 1);
+                s.width = 17;
+                s.bias = variant != 3;
+                s.residual = variant >= 1;
+                s.residual_pad = variant;
+                s.y_pad = 2 - variant / 2;
+                s.tail = (struct vt_tail){(enum vt_activation)act1, (enum vt_activation)act2, 0.25f, 0.75f, 0.1f, 1.5f};
+                check_blocks(s, 1);
+            }
+        }
+    }
+}
+
+/* Sizes where units, chunks of output blocks and bands are more than one. */
+static void test_large(void **state) {
+    (void)state;
+    struct conv_spec s = square(64, 14, 80, 3, 1);
+    s.batch = 3;
+    check_blocks(s, 1);
+    s = square(256, 7, 272, 3, 2);
+    check_blocks(s, 1);
+    s = square(512, 1, 130, 1, 1);
+    s.batch = 5;
+    check_blocks(s, 1);
+    s = square(3, 70, 24, 3, 2);
+    s.plain = true;
+    check_blocks(s, 1);
+    s = square(144, 33, 144, 3, 1);
+    s.group = s.channels;
+    check_blocks(s, 1);
+}
+
+/* Grouped convolutions that are not depthwise, borders that are too narrow and foreign layouts are left to others. */
+static void test_refusals(void **state) {
+    (void)state;
+    struct conv_spec s = square(32, 8, 32, 3, 1);
+    s.block = 4;
+    s.group = 2;
+    assert_int_equal(check(&s), 0);
+    s.group = 1;
+    s.x_extra_pad = -1;
+    assert_int_equal(check(&s), 0);
+    s.x_extra_pad = 0;
+    s.block = 32;
+    assert_int_equal(check(&s), 0);
+    s.block = 4;
+    s.plain = true;
+    assert_int_equal(check(&s), 0); /* more channels than a picture has */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tile_remainders),
+        cmocka_unit_test(test_channel_remainders),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_depthwise),
+        cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, open_pools, close_pools);
+}
