@@ -179,8 +179,8 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
 #define TACTICS(isa, needed, lanes)                                                                                    \
     TACTIC(direct, isa, "direct", NULL, needed, lanes)                                                                 \
     TACTIC(plain, isa, "direct", vt_conv_plain_scratch_bytes, needed, lanes)                                           \
-    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes) \
-    TACTIC(winograd4, isa, "winograd4", vt_conv_winograd4_scratch_bytes, needed, lanes) \
+    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes)                                                           \
+    TACTIC(winograd4, isa, "winograd4", vt_conv_winograd4_scratch_bytes, needed, lanes)                                \
     TACTIC(winograd4_compact, isa, "winograd4", vt_conv_winograd4_compact_scratch_bytes, needed, lanes)
 
 #if defined(__x86_64__)
@@ -189,8 +189,7 @@ TACTICS(avx2, VT_CPU_AVX2, 8)
 #endif
 TACTICS(generic, 0, 4)
 
-#define TABLE_ROWS(isa) \
-    &direct_##isa, &plain_##isa, &depthwise_##isa, &winograd4_##isa, &winograd4_compact_##isa
+#define TABLE_ROWS(isa) &direct_##isa, &plain_##isa, &depthwise_##isa, &winograd4_##isa, &winograd4_compact_##isa
 
 const struct vt_cpu_tactic *const vt_cpu_conv_tactics[] = {
 #if defined(__x86_64__)

@@ -113,7 +113,8 @@ struct vt_conv_split {
 };
 struct vt_conv_split vt_conv_split(int64_t width, int64_t limit);
 
-/* How many of `blocks` output blocks a tile should have in rows of `width` pixels, given the widest tiles by blocks - 1. */
+/* How many of `blocks` output blocks a tile should have in rows of `width` pixels, given the widest tiles by blocks
+ * - 1. */
 int vt_conv_choose_blocks(const int *widest, int64_t width, int64_t blocks);
 
 /* Computes row `row` of output blocks from `block` on; x as for tiles, which are a table's by pixels - 1. */

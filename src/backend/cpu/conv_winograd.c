@@ -325,8 +325,8 @@ static void group_unit(void *context, size_t unit, int thread) {
         int64_t next = vt_min_i64(CHUNK_CHANNELS, channels - c - product.channels) * TAPS * lanes;
         const float *w = job->conv.weights + (block * channels + c) * TAPS * lanes;
         for (int64_t b = 0; b < blocks; b++) {
-            job->conv.kernels->winograd_weights(w + b * channels * TAPS * lanes, u + b * product.w_block,
-                job->u_point, product.channels);
+            job->conv.kernels->winograd_weights(
+                w + b * channels * TAPS * lanes, u + b * product.w_block, job->u_point, product.channels);
         }
         for (int64_t p = 0; p < VT_WINOGRAD_POINTS; p++) {
             for (int64_t b = 0; b < blocks; b++) {
