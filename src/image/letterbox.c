@@ -9,10 +9,12 @@
 
 enum { ROWS_PER_UNIT = 16 };
 
+int vt_margin_pixels(int size, double margin) { return (int)(size * margin); }
+
 enum vultus_status vt_letterbox_plan(int picture_width, int picture_height, double margin, int canvas_width,
     int canvas_height, struct vt_letterbox *out, struct vultus_error *error) {
-    int width = picture_width + 2 * (int)(picture_width * margin);
-    int height = picture_height + 2 * (int)(picture_height * margin);
+    int width = picture_width + 2 * vt_margin_pixels(picture_width, margin);
+    int height = picture_height + 2 * vt_margin_pixels(picture_height, margin);
     double scale = fmin((double)canvas_width / width, (double)canvas_height / height);
     if (scale > 2) scale *= 0.7;
     double scaled_width = rint(width * scale), scaled_height = rint(height * scale);

@@ -20,6 +20,7 @@ struct vt_letterbox {
  * Fails when a side of the scaled picture rounds to 0 (extreme aspect ratios). `margin` (0 or 0.5) first surrounds the
  * picture with black of that fraction of its size (rounded down) on every side, without copying it.
  */
+int vt_margin_pixels(int size, double margin);
 enum vultus_status vt_letterbox_plan(int picture_width, int picture_height, double margin, int canvas_width,
     int canvas_height, struct vt_letterbox *out, struct vultus_error *error);
 

@@ -34,8 +34,8 @@ enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_ima
     const struct vt_letterbox *letterbox, struct vultus_error *error) {
     *r = (struct vt_resampler){.kernels = vt_image_kernels(),
         .picture = picture,
-        .margin_x = (int)(picture->width * margin),
-        .margin_y = (int)(picture->height * margin),
+        .margin_x = vt_margin_pixels(picture->width, margin),
+        .margin_y = vt_margin_pixels(picture->height, margin),
         .width = letterbox->width,
         .height = letterbox->height};
     double step = 1 / letterbox->scale;
