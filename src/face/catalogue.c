@@ -151,7 +151,7 @@ static enum vultus_status find_models(struct parser *p, yaml_node_t **models) {
 }
 
 static enum vultus_status read_document(struct parser *p) {
-    yaml_node_t *models;
+    yaml_node_t *models = NULL;
     enum vultus_status status = find_models(p, &models);
     if (status) return status;
     yaml_node_item_t *items = models->data.sequence.items.start;
