@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make run` and `make test` do everything, from installing packages on; the build itself is meson's.
+BUILD := build
+MODELS ?= det_500m scrfd_2.5g_bnkps mobilefacenet
+VULTUS_TEST_DATA ?= $(CURDIR)/../shared
+export VULTUS_TEST_DATA
+
+.PHONY: all run test fuzz bench clean setup
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+	ln -sfn tools/vultus $(BUILD)/vultus
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+run:
+	scripts/setup.sh build
+	$(MAKE) all
+	scripts/run.sh $(PHOTOS)
+
+# make test STAGES="default style" runs only those.
+test:
+	scripts/setup.sh tests
+	$(MAKE) all
+	scripts/test.sh $(STAGES)
+
+# Fuzzes each target for SECONDS with libFuzzer, from the corpus of the tests.
+SECONDS_EACH ?= 60
+fuzz:
+	scripts/setup.sh tests
+	scripts/fuzz.sh $(SECONDS_EACH)
+
+bench: all
+	for model in $(MODELS); do echo "$$model"; $(BUILD)/vultus bench $(VULTUS_TEST_DATA)/models/$$model.onnx --batch 1,8; done
+
+clean:
+	rm -rf build build-*

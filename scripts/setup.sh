@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing on Debian 12: setup.sh [build] [tests]
+#   build  compiler, meson and the libraries that vultus links
+#   tests  clang, clang-format, cmocka and a Python environment in .venv (unless $PYTHON names one)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages=(build-essential pkg-config meson ninja-build git libssl-dev libxxhash-dev libjansson-dev libyaml-dev
+    libturbojpeg0-dev libspng-dev libdnnl-dev)
+test_packages=(libcmocka-dev clang clang-format llvm python3 python3-venv)
+# Versions the expected results were made with; only tests use them.
+python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "setup: packages are missing ($*); run this as root or install sudo" >&2
+        exit 1
+    fi
+}
+
+# Names of those packages that dpkg does not know as installed.
+missing() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+    done
+}
+
+install_packages() {
+    command -v dpkg-query >/dev/null || {
+        echo "setup: this is not Debian; install by hand what is missing of: $*" >&2
+        return 0
+    }
+    local wanted
+    mapfile -t wanted < <(missing "$@")
+    [ ${#wanted[@]} -gt 0 ] || return 0
+    echo "setup: installing ${wanted[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${wanted[@]}"
+}
+
+python_environment() {
+    [ -z "${PYTHON:-}" ] || return 0
+    local stamp=.venv/installed
+    [ "$(cat "$stamp" 2>/dev/null)" = "${python_packages[*]}" ] && return 0
+    echo "setup: making the Python environment .venv for tests"
+    python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check "${python_packages[@]}"
+    echo "${python_packages[*]}" >"$stamp"
+}
+
+for part in "$@"; do
+    case $part in
+    build) install_packages "${build_packages[@]}" ;;
+    tests)
+        install_packages "${build_packages[@]}" "${test_packages[@]}"
+        python_environment
+        ;;
+    *)
+        echo "usage: setup.sh [build] [tests]" >&2
+        exit 2
+        ;;
+    esac
+done

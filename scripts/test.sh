@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden asan tsan clang nocompiler noonednn
+# Results are kept in build/test-results; the last line printed is "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+results=$PWD/build/test-results
+export PYTHON=${PYTHON:-$PWD/.venv/bin/python}
+export VULTUS_TEST_DATA=${VULTUS_TEST_DATA:-$PWD/../shared}
+jobs=$(nproc)
+# What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
+threaded='pool|log|session|engine|pipeline|detector|embedder|api|thread'
+
+# A stage that does not even build is one failed test of its own.
+broken() {
+    echo "test: stage $1 failed: $2" >&2
+    printf '<testsuite name="%s"><testcase name="%s"><failure/></testcase></testsuite>\n' "$1" "$2" >"$results/$1-broken.xml"
+}
+
+# configure FOLDER [meson options]
+configure() {
+    local folder=$1
+    shift
+    if [ -f "$folder/build.ninja" ]; then
+        return 0
+    fi
+    meson setup "$folder" "$@"
+}
+
+# build STAGE FOLDER [meson options]
+build() {
+    local stage=$1
+    shift
+    configure "$@" >"$results/$stage-setup.log" 2>&1 || { tail -20 "$results/$stage-setup.log"; broken "$stage" "meson setup"; return 1; }
+    ninja -C "$1" -j "$jobs" >"$results/$stage-build.log" 2>&1 || { tail -40 "$results/$stage-build.log"; broken "$stage" "build"; return 1; }
+}
+
+# unit STAGE FOLDER [meson test arguments]
+unit() {
+    local stage=$1 folder=$2
+    shift 2
+    rm -f "$folder/meson-logs/testlog.junit.xml"
+    meson test -C "$folder" --no-rebuild --print-errorlogs "$@"
+    local code=$?
+    if [ -f "$folder/meson-logs/testlog.junit.xml" ]; then
+        cp "$folder/meson-logs/testlog.junit.xml" "$results/$stage-unit.xml"
+    elif [ $code != 0 ]; then
+        broken "$stage" "meson test"
+    fi
+}
+
+# black_box STAGE FOLDER PATH...: pytest against the program of that build
+black_box() {
+    local stage=$1 folder=$2
+    shift 2
+    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/$stage-pytest.xml" "$@"
+    [ -f "$results/$stage-pytest.xml" ] || broken "$stage" "pytest"
+}
+
+stage_default() { build default build && unit default build; }
+stage_style() { build style build && black_box style build tests/style; }
+stage_cli() { build cli build && black_box cli build tests/cli; }
+stage_golden() { build golden build && black_box golden build tests/golden; }
+stage_asan() {
+    export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
+    unit asan build-asan --timeout-multiplier 10
+    black_box asan build-asan tests/cli
+}
+stage_tsan() {
+    export TSAN_OPTIONS=halt_on_error=1
+    # libgomp, under oneDNN, synchronises in ways that ThreadSanitizer cannot see.
+    build tsan build-tsan -Db_sanitize=thread -Donednn=disabled || return
+    local names
+    mapfile -t names < <(meson test -C build-tsan --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$threaded")
+    [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
+    black_box tsan build-tsan tests/cli/test_examples.py
+}
+stage_clang() { CC=clang build clang build-clang -Dwerror=true && unit clang build-clang; }
+stage_nocompiler() {
+    build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled || return
+    unit nocompiler build-nocompiler
+    black_box nocompiler build-nocompiler tests/nocompiler
+}
+stage_noonednn() { build noonednn build-noonednn -Donednn=disabled && unit noonednn build-noonednn; }
+
+[ $# -gt 0 ] || set -- default style cli golden asan tsan clang nocompiler noonednn
+mkdir -p "$results"
+rm -f "$results"/*
+for stage in "$@"; do
+    if ! declare -F "stage_$stage" >/dev/null; then
+        echo "test: there is no stage $stage" >&2
+        exit 2
+    fi
+    echo "== $stage"
+    (SECONDS=0; "stage_$stage"; echo "== $stage took $SECONDS s")
+done
+exec "$PYTHON" scripts/sum_tests.py "$results"

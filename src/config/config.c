@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <stdlib.h>
+
+static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
+    [VT_SETTING_DETECTOR] = {"--det", "VULTUS_DET", "the test data's detector",
+        "face detector: an ONNX model or a plan"},
+    [VT_SETTING_RECOGNISER] = {"--rec", "VULTUS_REC", "the test data's recogniser",
+        "face recogniser: an ONNX model or a plan"},
+    [VT_SETTING_PLANS] = {"--plans", "VULTUS_PLANS", "$XDG_CACHE_HOME/vultus/plans, else ~/.cache/vultus/plans",
+        "folder where plans are kept"},
+    [VT_SETTING_THREADS] = {"--threads", "VULTUS_THREADS", "the processors this process may use", "threads"},
+    [VT_SETTING_CPU] = {NULL, "VULTUS_CPU", "native",
+        "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native"},
+    [VT_SETTING_TEST_DATA] = {NULL, "VULTUS_TEST_DATA", "none",
+        "folder with models/ and images/ for tests and first steps"},
+};
+
+const struct vt_setting_info *vt_setting_info(enum vt_setting setting) { return &settings[setting]; }
+
+const char *vt_setting_text(enum vt_setting setting, const char *flag_value) {
+    if (flag_value) return flag_value;
+    const char *value = getenv(settings[setting].environment);
+    return value && *value ? value : NULL;
+}

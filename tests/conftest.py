@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What black-box tests share: the program, where test data lies, and a plan folder that lives as long as the build."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LONGEST_SECONDS = 600
+
+
+@pytest.fixture(scope='session')
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope='session')
+def build():
+    """The meson build folder under test."""
+    return pathlib.Path(os.environ.get('VULTUS_BUILD', ROOT / 'build'))
+
+
+@pytest.fixture(scope='session')
+def data():
+    folder = pathlib.Path(os.environ.get('VULTUS_TEST_DATA', ROOT / '../shared')).resolve()
+    if not (folder / 'models').is_dir():
+        pytest.skip(f'there is no test data in {folder} (VULTUS_TEST_DATA)')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def plans(build):
+    """Kept between runs: building plans is most of the time."""
+    folder = build / 'test-plans'
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+class Program:
+    """Calls the command. A call that dies of a signal fails the test whatever it expected."""
+
+    def __init__(self, path, environment):
+        self.path, self.environment = path, environment
+
+    def __call__(self, *arguments, code=0, stdin=None, environment=None, **more):
+        done = subprocess.run([self.path, *map(os.fspath, map(_text, arguments))], input=stdin, capture_output=True,
+                              env={**self.environment, **(environment or {})}, timeout=LONGEST_SECONDS, **more)
+        done.out, done.err = done.stdout.decode(errors='replace'), done.stderr.decode(errors='replace')
+        assert done.returncode == code, f'{arguments}: exit code {done.returncode}, wanted {code}\n{done.out}\n{done.err}'
+        assert 'Sanitizer' not in done.err and 'runtime error' not in done.err, done.err
+        return done
+
+    def start(self, *arguments, environment=None):
+        return subprocess.Popen([self.path, *map(_text, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env={**self.environment, **(environment or {})})
+
+    def fails(self, *arguments, **more):
+        """Exit code 1 and one sentence; returns it."""
+        done = self(*arguments, code=1, **more)
+        lines = [line for line in done.err.splitlines() if not line.startswith('vultus: taking the')]
+        assert len(lines) == 1 and lines[0].startswith('vultus: ') and len(lines[0]) > 20, done.err
+        return lines[0]
+
+
+def _text(argument):
+    return argument if isinstance(argument, (str, bytes)) else str(argument)
+
+
+@pytest.fixture(scope='session')
+def vultus(build, plans):
+    path = build / 'tools' / 'vultus'
+    assert path.exists(), f'{path} is not built'
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('VULTUS_')}
+    environment['VULTUS_PLANS'] = str(plans)
+    return Program(path, environment)
+
+
+@pytest.fixture(scope='session')
+def models(data):
+    """det: the detector, rec: the recogniser, as arguments."""
+    return ['--det', str(data / 'models/scrfd_2.5g_bnkps.onnx'), '--rec', str(data / 'models/mobilefacenet.onnx')]
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+    """A network made here: x [batch,3,height,width] -> y [batch,5], with everything a plan's steps are about."""
+    return make_tiny(tmp_path_factory.mktemp('tiny') / 'tiny.onnx', seed=1)
+
+
+def make_tiny(path, seed):
+    np, onnx = pytest.importorskip('numpy'), pytest.importorskip('onnx')
+    random = np.random.default_rng(seed)
+
+    def weight(name, *shape):
+        return onnx.numpy_helper.from_array(random.normal(0, 0.3, shape).astype(np.float32), name)
+
+    nodes = [
+        onnx.helper.make_node('Conv', ['x', 'w1', 'b1'], ['c1'], name='first', kernel_shape=[3, 3], pads=[1] * 4),
+        onnx.helper.make_node('PRelu', ['c1', 'slope'], ['p1']),
+        onnx.helper.make_node('Conv', ['p1', 'w2'], ['c2'], name='second', kernel_shape=[3, 3], pads=[1] * 4),
+        onnx.helper.make_node('Add', ['c2', 'p1'], ['sum']),
+        onnx.helper.make_node('GlobalAveragePool', ['sum'], ['pooled']),
+        onnx.helper.make_node('Flatten', ['pooled'], ['flat'], axis=1),
+        onnx.helper.make_node('Gemm', ['flat', 'w3', 'b3'], ['y'], transB=1),
+    ]
+    weights = [weight('w1', 8, 3, 3, 3), weight('b1', 8), weight('slope', 8, 1, 1), weight('w2', 8, 8, 3, 3),
+               weight('w3', 5, 8), weight('b3', 5)]
+    graph = onnx.helper.make_graph(
+        nodes, 'tiny', [onnx.helper.make_tensor_value_info('x', onnx.TensorProto.FLOAT, ['batch', 3, 'height', 'width'])],
+        [onnx.helper.make_tensor_value_info('y', onnx.TensorProto.FLOAT, ['batch', 5])], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=7)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A build without the compiler runs every plan that the other tests made, with the same bytes."""
+import json
+
+import pytest
+
+from conftest import Program
+
+np = pytest.importorskip('numpy')
+
+
+@pytest.fixture(scope='module')
+def compiler(root, plans):
+    """The program of the build that has a compiler, and the plans its tests made."""
+    path, folder = root / 'build/tools/vultus', root / 'build/test-plans'
+    if not path.exists():
+        pytest.skip(f'{path} is not built')
+    return Program(path, {'PATH': '/usr/bin:/bin', 'VULTUS_PLANS': str(folder)}), folder
+
+
+def test_this_build_has_none(vultus):
+    assert json.loads(vultus('doctor', '--json').out)['compiler'] is False
+
+
+def test_models_are_refused(vultus, tiny):
+    for arguments in (['build', tiny], ['info', tiny], ['run', tiny], ['bench', tiny]):
+        sentence = vultus.fails(*arguments)
+        assert 'tiny.onnx' in sentence and 'compiler' in sentence
+
+
+def test_same_bytes(vultus, compiler, tiny, tmp_path):
+    build, _ = compiler
+    plan = json.loads(build('build', tiny, '--json', '--out', tmp_path).out)['path']
+    np.save(tmp_path / 'x.npy', np.random.default_rng(2).standard_normal((2, 3, 640, 640), dtype=np.float32))
+    outputs = []
+    for name, program in (('with', build), ('without', vultus)):
+        program('run', plan, '--input', f'x={tmp_path / "x.npy"}', '--output-dir', tmp_path / name)
+        outputs.append((tmp_path / name / 'y.npy').read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_every_plan_of_the_tests_runs(vultus, compiler):
+    build, folder = compiler
+    arch = json.loads(build('doctor', '--json').out)['cpu']['arch']
+    plans = [p for p in sorted(folder.glob('*.plan')) if f'-{arch}' in p.name]
+    if not plans:
+        pytest.skip(f'the tests made no plans in {folder}')
+    for plan in plans:
+        assert json.loads(vultus('info', plan, '--json').out)['kind'] == 'plan'
+        result = json.loads(vultus('bench', plan, '--seconds', '0.001', '--json').out)['results'][0]
+        assert result['runs'] >= 5
+
+
+def test_faces_are_the_same(vultus, compiler, models, data):
+    build, _ = compiler
+    plans = [json.loads(build('build', model, '--json').out)['path'] for model in (models[1], models[3])]
+    arguments = ['extract', '--det', plans[0], '--rec', plans[1], '--ndjson', data / 'images/bbt1.jpg']
+    assert vultus(*arguments).out == build(*arguments).out

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+/* ---------------------------------------------------------------- failures */
+
+void vt_cli_say(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fflush(stdout);
+    fputs("vultus: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+int vt_cli_fail(const struct vultus_error *error) {
+    vt_cli_say("%s", error->text);
+    return VT_EXIT_FAILURE;
+}
+
+int vt_cli_fail_memory(void) {
+    vt_cli_say("out of memory");
+    return VT_EXIT_FAILURE;
+}
+
+/* ---------------------------------------------------------------- runtime and plans */
+
+struct vultus_runtime *vt_cli_runtime(const struct vt_options *options) {
+    struct vultus_runtime_options wanted = {.threads = options->threads, .plan_directory = options->plans};
+    struct vultus_runtime *runtime = NULL;
+    struct vultus_error error;
+    if (vultus_runtime_create(&wanted, &runtime, &error) < 0) vt_cli_fail(&error);
+    return runtime;
+}
+
+/* A terminal gets a line that is rewritten, everything else a line now and then. */
+static void show_progress(void *context, uint32_t done, uint32_t total, const char *what) {
+    struct vt_cli_progress *progress = context;
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    uint64_t now = vt_now_ns(), pause = terminal ? 50000000u : 5000000000u;
+    if (progress->last_ns && now - progress->last_ns < pause) return;
+    progress->last_ns = now;
+    progress->shown = true;
+    fprintf(stderr, terminal ? "\r\033[Kvultus: building %s: %u/%u %s" : "vultus: building %s: %u/%u %s\n",
+        progress->model, done, total, what);
+    fflush(stderr);
+}
+
+void vt_cli_progress_end(struct vt_cli_progress *progress) {
+    if (progress->shown && isatty(STDERR_FILENO) == 1) fputs("\r\033[K", stderr);
+    progress->shown = false;
+}
+
+struct vultus_build_options vt_cli_build_options(
+    const struct vt_options *options, const char *model, struct vt_cli_progress *progress) {
+    progress->model = vt_path_basename(model);
+    return (struct vultus_build_options){
+        .precision = options->precision,
+        .backend = options->backend,
+        .width = options->width,
+        .height = options->height,
+        .max_batch = options->max_batch,
+        .output_directory = options->out,
+        .force = options->force,
+        .progress = show_progress,
+        .progress_context = progress,
+    };
+}
+
+/* ---------------------------------------------------------------- models */
+
+char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
+    const struct vt_setting_info *info = vt_setting_info(setting);
+    bool detector = setting == VT_SETTING_DETECTOR;
+    const char *kind = detector ? "detector" : "recogniser", *path = vt_setting_text(setting, flag_value);
+    if (path) {
+        char *copy = strdup(path);
+        if (!copy) vt_cli_fail_memory();
+        return copy;
+    }
+    const char *data = vt_setting_text(VT_SETTING_TEST_DATA, NULL);
+    if (!data) {
+        vt_cli_say("no face %s: name one with %s MODEL or %s", kind, info->flag, info->environment);
+        return NULL;
+    }
+    char *found = vt_path_join(data, detector ? "models/scrfd_2.5g_bnkps.onnx" : "models/mobilefacenet.onnx");
+    if (!found)
+        vt_cli_fail_memory();
+    else
+        vt_cli_say("taking the %s %s (no %s, no %s)", kind, found, info->flag, info->environment);
+    return found;
+}
+
+bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out) {
+    *out = (struct vt_cli_pipeline){0};
+    struct vt_cli_progress progress[2] = {0};
+    struct vultus_error error;
+    if (!(out->detector = vt_cli_model(VT_SETTING_DETECTOR, options->det))) goto fail;
+    if (with_recogniser && !(out->recogniser = vt_cli_model(VT_SETTING_RECOGNISER, options->rec))) goto fail;
+    if (!(out->runtime = vt_cli_runtime(options))) goto fail;
+    struct vultus_pipeline_options wanted = {
+        .detector = out->detector,
+        .recogniser = out->recogniser,
+        .detector_build = vt_cli_build_options(options, out->detector, &progress[0]),
+    };
+    if (out->recogniser) {
+        wanted.recogniser_build = vt_cli_build_options(options, out->recogniser, &progress[1]);
+        wanted.recogniser_build.width = wanted.recogniser_build.height = 0; /* --input-size is the detector's */
+    }
+    enum vultus_status status = vultus_pipeline_open(out->runtime, &wanted, &out->pipeline, &error);
+    vt_cli_progress_end(&progress[0]);
+    vt_cli_progress_end(&progress[1]);
+    if (status >= 0) return true;
+    vt_cli_fail(&error);
+fail:
+    vt_cli_pipeline_close(out);
+    return false;
+}
+
+void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline) {
+    vultus_pipeline_close(pipeline->pipeline);
+    vultus_runtime_destroy(pipeline->runtime);
+    free(pipeline->detector);
+    free(pipeline->recogniser);
+    *pipeline = (struct vt_cli_pipeline){0};
+}
+
+struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options) {
+    return (struct vultus_analyze_options){
+        .threshold = (float)options->threshold,
+        .robust_off = options->robust && strcmp(options->robust, "off") == 0,
+        .limit_faces = options->limit_faces,
+        .min_face_size = options->min_face_size,
+    };
+}
+
+/* ---------------------------------------------------------------- files */
+
+bool vt_file_list_append(struct vt_file_list *list, char *path) {
+    if (path && list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        char **paths = realloc(list->paths, capacity * sizeof *paths);
+        if (!paths) {
+            free(path);
+            path = NULL;
+        } else {
+            list->paths = paths;
+            list->capacity = capacity;
+        }
+    }
+    if (!path) {
+        vt_cli_fail_memory();
+        return false;
+    }
+    list->paths[list->count++] = path;
+    return true;
+}
+
+static bool has_picture_suffix(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static bool append_folder(struct vt_file_list *list, const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder) {
+        vt_cli_say("cannot read the folder %s: %s", path, strerror(errno));
+        return false;
+    }
+    size_t first = list->count;
+    bool fine = true;
+    for (struct dirent *entry; fine && (entry = readdir(folder));)
+        if (has_picture_suffix(entry->d_name)) fine = vt_file_list_append(list, vt_path_join(path, entry->d_name));
+    closedir(folder);
+    if (fine && list->count == first) {
+        vt_cli_say("there are no pictures (.jpg, .jpeg, .png) in the folder %s", path);
+        return false;
+    }
+    if (fine) qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);
+    return fine;
+}
+
+bool vt_file_list_expand(const struct vt_options *options, struct vt_file_list *out) {
+    *out = (struct vt_file_list){0};
+    for (size_t i = 0; i < options->n_operands; i++) {
+        const char *path = options->operands[i];
+        struct stat about;
+        bool folder = strcmp(path, "-") != 0 && stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+        if (folder ? !append_folder(out, path) : !vt_file_list_append(out, strdup(path))) return false;
+    }
+    return true;
+}
+
+void vt_file_list_fini(struct vt_file_list *list) {
+    for (size_t i = 0; i < list->count; i++) free(list->paths[i]);
+    free(list->paths);
+    *list = (struct vt_file_list){0};
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_TOOLS_COMMON_H
+#define VT_TOOLS_COMMON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "options.h"
+#include "vultus/vultus.h"
+
+enum { VT_EXIT_OK = 0, VT_EXIT_FAILURE = 1, VT_EXIT_USAGE = 2 };
+
+/* "vultus: " + text on stderr. */
+void vt_cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Says why something failed; returns VT_EXIT_FAILURE. */
+int vt_cli_fail(const struct vultus_error *error);
+int vt_cli_fail_memory(void);
+
+/* Creates the runtime that the options ask for; on failure says why and returns NULL. */
+struct vultus_runtime *vt_cli_runtime(const struct vt_options *options);
+
+/* What is shown on stderr while a plan is built. Zeroed before use. */
+struct vt_cli_progress {
+    const char *model;
+    uint64_t last_ns; /* when something was last shown */
+    bool shown;       /* something was, and on a terminal the line is still open */
+};
+/* Build options from the command line; `progress` must outlive their use. */
+struct vultus_build_options vt_cli_build_options(
+    const struct vt_options *options, const char *model, struct vt_cli_progress *progress);
+/* Ends the progress line on a terminal. */
+void vt_cli_progress_end(struct vt_cli_progress *progress);
+
+/*
+ * Path of the detector or recogniser: the flag, the environment, else the model of that kind in VULTUS_TEST_DATA, which
+ * is said on stderr. malloc'd; on failure says why and returns NULL.
+ */
+char *vt_cli_model(enum vt_setting setting, const char *flag_value);
+
+/* A pipeline with the models it took. `recogniser` is NULL where embeddings are not wanted. */
+struct vt_cli_pipeline {
+    struct vultus_runtime *runtime;
+    struct vultus_pipeline *pipeline;
+    char *detector, *recogniser;
+};
+/* Opens it from the options, building plans where needed; on failure says why, cleans up and returns false. */
+bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out);
+void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
+struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
+
+/* ---------------------------------------------------------------- files */
+
+struct vt_file_list {
+    char **paths;
+    size_t count, capacity;
+};
+/*
+ * The operands, each folder replaced by the pictures in it (.jpg, .jpeg, .png; sorted by name; not its subfolders). On
+ * failure says why and returns false; release with vt_file_list_fini either way.
+ */
+bool vt_file_list_expand(const struct vt_options *options, struct vt_file_list *out);
+/* Takes ownership of `path`, which may be NULL; says that memory ran out and returns false. */
+bool vt_file_list_append(struct vt_file_list *list, char *path);
+void vt_file_list_fini(struct vt_file_list *list);
+
+/* ---------------------------------------------------------------- JSON */
+
+/* The number whose shortest text reads back as the same float; null when not finite. */
+json_t *vt_cli_json_float(float value);
+/* `value` rounded to `decimals` places; null when not finite. */
+json_t *vt_cli_json_rounded(double value, int decimals);
+json_t *vt_cli_json_floats(const float *values, size_t count);
+/* File names need not be UTF-8: what is not becomes U+FFFD. */
+json_t *vt_cli_json_text(const char *text);
+/* bbox, score, landmarks, pass, and norm and embedding, or failure, where a recogniser ran. */
+json_t *vt_cli_json_face(const struct vultus_face *face, int dimension);
+/* {"file", "error"}. */
+json_t *vt_cli_json_error(const char *file, const char *sentence);
+/* Prints and releases a value. Indented over several lines, with a newline, or compact without one. False when out of
+ * memory. */
+bool vt_cli_json_print(json_t *value, bool indented);
+/* Prints a value for people: indented "key: value" lines, an object of a list on one line where it is flat. */
+void vt_cli_json_for_people(const json_t *value);
+
+/*
+ * Records on standard output: an array (--json), one object a line (--ndjson) or nothing. Each is flushed, so that a
+ * reader sees it at once.
+ */
+struct vt_cli_records {
+    bool json, ndjson;
+    size_t count;
+};
+void vt_cli_records_begin(struct vt_cli_records *records, const struct vt_options *options);
+bool vt_cli_records_wanted(const struct vt_cli_records *records);
+bool vt_cli_records_add(struct vt_cli_records *records, json_t *record); /* takes the reference, which may be NULL */
+void vt_cli_records_end(struct vt_cli_records *records);
+
+/* ---------------------------------------------------------------- commands */
+
+int vt_cli_build(const struct vt_options *options);
+int vt_cli_info(const struct vt_options *options);
+int vt_cli_run(const struct vt_options *options);
+int vt_cli_extract(const struct vt_options *options);
+int vt_cli_draw(const struct vt_options *options);
+int vt_cli_match(const struct vt_options *options);
+int vt_cli_embed(const struct vt_options *options);
+int vt_cli_bench(const struct vt_options *options);
+int vt_cli_doctor(const struct vt_options *options);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+
+#define ANY_NUMBER ((size_t)-1)
+
+const struct vt_command vt_commands[] = {
+    {VT_BUILD, "build", "MODEL.onnx", "Compile an ONNX model into a plan tuned for this machine", 1, 1, vt_cli_build},
+    {VT_INFO, "info", "FILE.onnx|FILE.plan", "Describe a model or a plan", 1, 1, vt_cli_info},
+    {VT_RUN, "run", "FILE.onnx|FILE.plan", "Run any network on .npy files", 1, 1, vt_cli_run},
+    {VT_EXTRACT, "extract", "PHOTO...|DIR|-", "Find faces in photos and compute their embeddings", 1, ANY_NUMBER,
+        vt_cli_extract},
+    {VT_DRAW, "draw", "PHOTO", "Draw boxes, landmarks, scores and sizes into a photo", 1, 1, vt_cli_draw},
+    {VT_MATCH, "match", "A.jpg B.jpg", "Compare the largest faces of two photos", 2, 2, vt_cli_match},
+    {VT_EMBED, "embed", "CROP...", "Compute embeddings of aligned 112x112 crops", 1, ANY_NUMBER, vt_cli_embed},
+    {VT_BENCH, "bench", "FILE.onnx|FILE.plan", "Time a network", 1, 1, vt_cli_bench},
+    {VT_DOCTOR, "doctor", "", "Show back ends, processor, libraries and the plan folder", 0, 0, vt_cli_doctor},
+    {0},
+};
+
+static int wrong_usage(const struct vt_command *command, const char *why) {
+    vt_cli_say("%s", why);
+    fputc('\n', stderr);
+    if (command)
+        vt_print_command_usage(command, stderr);
+    else
+        vt_print_usage(stderr);
+    return VT_EXIT_USAGE;
+}
+
+static void set_log_level(const char *name) {
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; name && i < 4; i++)
+        if (strcmp(levels[i], name) == 0) vultus_set_log(NULL, NULL, (enum vultus_log_level)i);
+}
+
+static int run_command(const struct vt_command *command, int argc, char **argv) {
+    struct vt_options options;
+    char why[256];
+    int code;
+    if (!vt_options_parse(command, argc, argv, &options, why, sizeof why)) {
+        code = wrong_usage(command, why);
+    } else if (options.help) {
+        vt_print_command_usage(command, stdout);
+        code = VT_EXIT_OK;
+    } else {
+        set_log_level(options.log);
+        code = command->run(&options);
+    }
+    vt_options_fini(&options);
+    return code;
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2) return wrong_usage(NULL, "a command is missing");
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && argc == 2)) {
+        vt_print_usage(stdout);
+        return VT_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("vultus %s\n", vultus_version());
+        return VT_EXIT_OK;
+    }
+    bool help = strcmp(name, "help") == 0;
+    if (help) name = argv[2];
+    const struct vt_command *command = vt_command_find(name);
+    if (command && help) {
+        vt_print_command_usage(command, stdout);
+        return VT_EXIT_OK;
+    }
+    if (command) return run_command(command, argc - 2, argv + 2);
+    char why[256];
+    const char *suggestion = vt_command_suggest(name);
+    snprintf(why, sizeof why, "there is no command \"%.64s\"%s%s%s", name, suggestion ? "; did you mean " : "",
+        suggestion ? suggestion : "", suggestion ? "?" : "");
+    return wrong_usage(NULL, why);
+}
+
+int main(int argc, char **argv) {
+    int code = dispatch(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        vt_cli_say("cannot write to standard output: %s", strerror(errno));
+        return VT_EXIT_FAILURE;
+    }
+    return code;
+}
