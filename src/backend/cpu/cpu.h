@@ -6,11 +6,14 @@
 
 extern const struct vt_backend vt_backend_cpu;
 
-/* One run of one step, everything resolved. Pointers are to item 0; item i of a value follows at i * value->bytes. */
+#define VT_CPU_LEAST_INPUTS 4
+
+/* One run of one step, everything resolved. Pointers are to item 0; item i of a value follows at i * vt_cpu_item_bytes.
+ */
 struct vt_cpu_call {
     const struct vt_plan *plan;
     const struct vt_plan_step *step;
-    const struct vt_plan_value *const *in; /* NULL for missing inputs */
+    const struct vt_plan_value *const *in; /* NULL for missing inputs; at least VT_CPU_LEAST_INPUTS entries */
     const struct vt_plan_value *const *out;
     const void *const *in_data;
     void *const *out_data;
@@ -31,11 +34,12 @@ struct vt_cpu_tactic {
     enum vt_step kind;
     unsigned features; /* vt_cpu_feature bits it needs */
     bool fills_border;
+    bool last_resort; /* offered to the compiler only for steps that no tactic before it can run */
     bool (*supports)(const struct vt_plan *plan, const struct vt_plan_step *step);
     size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step); /* NULL: nothing packed */
     enum vultus_status (*pack)(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
         void *packed, struct vultus_error *error);
-    /* Scratch for one call with `threads` threads; may depend on batch. NULL: none. */
+    /* Scratch for one call with `threads` threads; may depend on batch, never shrinking as it grows. NULL: none. */
     size_t (*scratch_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
     /* Optional state kept by the executable (library primitives); released by release. */
     enum vultus_status (*prepare)(const struct vt_plan *plan, const struct vt_plan_step *step, const void *packed,
@@ -45,15 +49,45 @@ struct vt_cpu_tactic {
 };
 
 /* Tables of tactics, one per file, each NULL-terminated, joined in cpu_tactics.c. */
-extern const struct vt_cpu_tactic *const vt_cpu_conv_tactics[];      /* own convolutions */
-extern const struct vt_cpu_tactic *const vt_cpu_gemm_tactics[];      /* own matrix products */
-extern const struct vt_cpu_tactic *const vt_cpu_plane_tactics[];     /* pool, upsample, group norm, affine, binary, convert */
+extern const struct vt_cpu_tactic *const vt_cpu_conv_tactics[]; /* own convolutions */
+extern const struct vt_cpu_tactic *const vt_cpu_gemm_tactics[]; /* own matrix products */
+extern const struct vt_cpu_tactic
+    *const vt_cpu_plane_tactics[]; /* pool, upsample, group norm, affine, binary, convert */
 extern const struct vt_cpu_tactic *const vt_cpu_reference_tactics[]; /* any operator, plain */
 extern const struct vt_cpu_tactic *const vt_cpu_onednn_tactics[];    /* oneDNN; empty without it */
 
 const struct vt_cpu_tactic *vt_cpu_tactic_find(const char *name); /* NULL when this build has none of that name */
 
-/* Address of block `c`, row `y`, column `x` (may be negative down to the pad) of one item of a blocked float32 value. */
+/* How the compiler asks (cpu_builder.c). */
+extern const struct vt_backend_builder vt_cpu_builder;
+
+/* Tactic `i` of all tables, best guesses first, NULL past the last. */
+const struct vt_cpu_tactic *vt_cpu_tactic_at(size_t i);
+
+/* "onednn 2.6.3", or "" without it. */
+const char *vt_cpu_onednn_version(void);
+
+/* Fills the border of every item of a blocked float32 value; `border` holds a value per channel, NULL: zeros. */
+void vt_cpu_fill_border(
+    const struct vt_plan_value *value, void *data, const float *border, int64_t batch, struct vt_pool *pool);
+
+/* Input / output i of a step, NULL when missing. */
+static inline const struct vt_plan_value *vt_cpu_input(
+    const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i) {
+    return i < step->n_inputs && step->inputs[i] != VT_PLAN_NONE ? &plan->values[step->inputs[i]] : NULL;
+}
+static inline const struct vt_plan_value *vt_cpu_output(
+    const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i) {
+    return i < step->n_outputs && step->outputs[i] != VT_PLAN_NONE ? &plan->values[step->outputs[i]] : NULL;
+}
+
+/* Distance of a value's items: constants serve every item. */
+static inline uint64_t vt_cpu_item_bytes(const struct vt_plan_value *v) {
+    return v->storage == VT_STORAGE_CONSTANT ? 0 : v->bytes;
+}
+
+/* Address of block `c`, row `y`, column `x` (may be negative down to the pad) of one item of a blocked float32 value.
+ */
 static inline float *vt_cpu_at(const struct vt_plan_value *v, const void *item, int64_t c, int64_t y, int64_t x) {
     int64_t rows = v->dims[2] + v->pad[0] + v->pad[2], columns = v->dims[3] + v->pad[1] + v->pad[3];
     return (float *)item + ((c * rows + y + v->pad[0]) * columns + x + v->pad[1]) * v->block;

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/plane.h"
+#include "base/arena.h"
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "config.h"
+
+struct choice {
+    int64_t max_batch;
+    const struct vt_cpu_tactic *tactic;
+    const void *packed;
+    void *state;
+};
+
+/* A step resolved at create; in_data and out_data are rewritten by every run. */
+struct prepared_step {
+    const struct vt_plan_step *step;
+    const struct vt_plan_value **in, **out;
+    const void **in_data;
+    void **out_data;
+    struct choice choices[VT_PLAN_MAX_CHOICES];
+    bool has_border; /* some output has one */
+};
+
+struct vt_executable {
+    const struct vt_plan *plan;
+    struct vt_pool *pool;
+    struct vt_arena arena; /* of the tables below */
+    struct prepared_step *steps;
+    uint8_t *workspace;     /* activations for `capacity` items, then the steps' common scratch */
+    size_t workspace_bytes; /* of both */
+    int64_t capacity;
+};
+
+static void probe(struct vt_backend_report *report) {
+    *report = (struct vt_backend_report){.usable = true};
+    strncpy(report->arch, vt_cpu_arch_name(), sizeof report->arch - 1);
+    vt_cpu_model_name(report->device, sizeof report->device);
+    vt_cpu_describe(report->reason, sizeof report->reason);
+    strncpy(report->libraries, vt_cpu_onednn_version(), sizeof report->libraries - 1);
+}
+
+/* ------------------------------------------------------------ create */
+
+static bool border_fits(const struct vt_plan *plan, const struct vt_plan_value *v) {
+    if (v->border == VT_PLAN_NONE) return true;
+    const struct vt_plan_value *border = &plan->values[v->border];
+    return border->storage == VT_STORAGE_CONSTANT && border->dtype == VT_DTYPE_F32 &&
+           border->bytes / sizeof(float) >= (uint64_t)(vt_cpu_blocks(v) * v->block);
+}
+
+static enum vultus_status check_values(
+    const struct vt_executable *e, const struct prepared_step *p, struct vultus_error *error) {
+    for (uint32_t i = 0; i < p->step->n_outputs; i++) {
+        const struct vt_plan_value *v = p->out[i];
+        if (!v || v->layout != VT_LAYOUT_BLOCKED) continue;
+        if (!vt_plane_fits(v))
+            return vt_fail(error, VULTUS_ERROR_MISMATCH,
+                "step %s: value %s has blocks of %d channels, which the CPU %s cannot work on", p->step->name, v->name,
+                (int)v->block, vt_cpu_arch_name());
+        if (!border_fits(e->plan, v))
+            return vt_fail(error, VULTUS_ERROR_FORMAT,
+                "step %s: the border of value %s is not a constant of its channels", p->step->name, v->name);
+    }
+    return VULTUS_OK;
+}
+
+static enum vultus_status find_tactic(const struct vt_plan *plan, const struct vt_plan_step *step, const char *name,
+    const struct vt_cpu_tactic **out, struct vultus_error *error) {
+    const struct vt_cpu_tactic *tactic = vt_cpu_tactic_find(name);
+    if (!tactic)
+        return vt_fail(
+            error, VULTUS_ERROR_MISMATCH, "step %s wants tactic %s, which this build does not have", step->name, name);
+    if (!vt_cpu_has(tactic->features))
+        return vt_fail(error, VULTUS_ERROR_MISMATCH,
+            "step %s wants tactic %s, which needs CPU features (0x%x) that this machine lacks (it has 0x%x)",
+            step->name, name, tactic->features, vt_cpu_features());
+    if (tactic->kind != step->kind || !tactic->supports(plan, step))
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "step %s (%s) cannot be run by tactic %s on this CPU", step->name,
+            vt_step_name(step->kind), name);
+    *out = tactic;
+    return VULTUS_OK;
+}
+
+static enum vultus_status find_packed(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const struct vt_tactic_choice *wanted, struct choice *choice, struct vultus_error *error) {
+    size_t needed = choice->tactic->packed_bytes ? choice->tactic->packed_bytes(plan, step) : 0, found = 0;
+    if (wanted->packed != VT_PLAN_NONE) {
+        const struct vt_plan_value *v = &plan->values[wanted->packed];
+        if (v->storage == VT_STORAGE_CONSTANT) found = v->bytes;
+        choice->packed = plan->weights + v->offset;
+    }
+    if (found != needed)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH,
+            "step %s: tactic %s packs weights into %zu bytes, the plan has %zu", step->name, wanted->tactic, needed,
+            found);
+    return VULTUS_OK;
+}
+
+static enum vultus_status prepare_choices(
+    const struct vt_executable *e, struct prepared_step *p, struct vultus_error *error) {
+    const struct vt_plan_step *step = p->step;
+    if (step->n_choices < 1 || step->n_choices > VT_PLAN_MAX_CHOICES)
+        return vt_fail(error, VULTUS_ERROR_FORMAT, "step %s has %u tactics, allowed are 1 to %d", step->name,
+            step->n_choices, VT_PLAN_MAX_CHOICES);
+    for (uint32_t i = 0; i < step->n_choices; i++) {
+        struct choice choice = {.max_batch = step->choices[i].max_batch};
+        enum vultus_status status = find_tactic(e->plan, step, step->choices[i].tactic, &choice.tactic, error);
+        if (!status) status = find_packed(e->plan, step, &step->choices[i], &choice, error);
+        if (!status && choice.tactic->prepare)
+            status = choice.tactic->prepare(e->plan, step, choice.packed, &choice.state, error);
+        if (status) return status;
+        p->choices[i] = choice;
+    }
+    return VULTUS_OK;
+}
+
+static enum vultus_status prepare_step(
+    struct vt_executable *e, struct prepared_step *p, const struct vt_plan_step *step, struct vultus_error *error) {
+    size_t n_in = step->n_inputs < VT_CPU_LEAST_INPUTS ? VT_CPU_LEAST_INPUTS : step->n_inputs, n_out = step->n_outputs;
+    p->step = step;
+    p->in = vt_arena_alloc_array(&e->arena, n_in, sizeof *p->in);
+    p->in_data = vt_arena_alloc_array(&e->arena, n_in, sizeof *p->in_data);
+    p->out = vt_arena_alloc_array(&e->arena, n_out + 1, sizeof *p->out);
+    p->out_data = vt_arena_alloc_array(&e->arena, n_out + 1, sizeof *p->out_data);
+    if (!p->in || !p->in_data || !p->out || !p->out_data)
+        return vt_fail_memory(error, "a step's tables", (n_in + n_out) * 2 * sizeof(void *));
+    for (uint32_t i = 0; i < step->n_inputs; i++) p->in[i] = vt_cpu_input(e->plan, step, i);
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        const struct vt_plan_value *v = p->out[i] = vt_cpu_output(e->plan, step, i);
+        if (v && v->layout == VT_LAYOUT_BLOCKED && (v->pad[0] | v->pad[1] | v->pad[2] | v->pad[3]))
+            p->has_border = true;
+    }
+    enum vultus_status status = check_values(e, p, error);
+    return status ? status : prepare_choices(e, p, error);
+}
+
+static void destroy(struct vt_executable *e) {
+    if (!e) return;
+    for (uint32_t i = 0; e->steps && i < e->plan->n_steps; i++)
+        for (uint32_t c = 0; c < VT_PLAN_MAX_CHOICES; c++)
+            if (e->steps[i].choices[c].state) e->steps[i].choices[c].tactic->release(e->steps[i].choices[c].state);
+    vt_arena_fini(&e->arena);
+    vt_free_aligned(e->workspace);
+    free(e);
+}
+
+static enum vultus_status create(
+    const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error) {
+    struct vt_executable *e = calloc(1, sizeof *e);
+    if (!e) return vt_fail_memory(error, "an executable", sizeof *e);
+    e->plan = plan;
+    e->pool = pool;
+    vt_arena_init(&e->arena, 0);
+    enum vultus_status status = VULTUS_OK;
+    if (!vt_cpu_has(plan->required_features))
+        status =
+            vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan needs CPU features 0x%x, of which this machine lacks 0x%x",
+                plan->required_features, plan->required_features & ~vt_cpu_features());
+    if (!status && !(e->steps = vt_arena_alloc_array(&e->arena, (size_t)plan->n_steps + 1, sizeof *e->steps)))
+        status = vt_fail_memory(error, "an executable's steps", plan->n_steps * sizeof *e->steps);
+    for (uint32_t i = 0; !status && i < plan->n_steps; i++)
+        status = prepare_step(e, &e->steps[i], &plan->steps[i], error);
+    if (status) {
+        destroy(e);
+        return status;
+    }
+    *out = e;
+    return VULTUS_OK;
+}
+
+/* ------------------------------------------------------------ run */
+
+static const struct choice *choose(const struct prepared_step *p, int64_t batch) {
+    uint32_t last = p->step->n_choices - 1, i = 0;
+    while (i < last && batch > p->choices[i].max_batch) i++;
+    return &p->choices[i];
+}
+
+/* The most scratch that any step wants for batches up to `batch`. */
+static size_t scratch_bytes(const struct vt_executable *e, int64_t batch) {
+    size_t most = 0;
+    for (uint32_t i = 0; i < e->plan->n_steps; i++) {
+        const struct prepared_step *p = &e->steps[i];
+        for (uint32_t c = 0; c < p->step->n_choices; c++) {
+            const struct vt_cpu_tactic *tactic = p->choices[c].tactic;
+            size_t bytes =
+                tactic->scratch_bytes ? tactic->scratch_bytes(e->plan, p->step, batch, vt_pool_threads(e->pool)) : 0;
+            if (bytes > most) most = bytes;
+        }
+    }
+    return most;
+}
+
+static enum vultus_status grow(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    size_t activations, total;
+    if (!vt_mul_size(e->plan->arena_bytes, (size_t)batch, &activations) ||
+        !vt_add_size(activations, scratch_bytes(e, batch), &total) || total > SIZE_MAX - VT_CACHE_LINE)
+        return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
+            (long long)batch);
+    vt_free_aligned(e->workspace);
+    e->capacity = 0;
+    e->workspace_bytes = 0;
+    e->workspace = vt_alloc_aligned(total + VT_CACHE_LINE);
+    if (!e->workspace) return vt_fail_memory(error, "a workspace", total);
+    memset(e->workspace, 0, total);
+    e->workspace_bytes = total;
+    e->capacity = batch;
+    return VULTUS_OK;
+}
+
+static void *locate(const struct vt_executable *e, const struct vt_plan_value *v, const void *const *inputs,
+    void *const *outputs, int64_t batch) {
+    switch (v->storage) {
+    case VT_STORAGE_INPUT: return (void *)inputs[v->offset];
+    case VT_STORAGE_OUTPUT: return outputs[v->offset];
+    case VT_STORAGE_CONSTANT: return (void *)(e->plan->weights + v->offset);
+    case VT_STORAGE_ARENA: break;
+    }
+    return e->workspace + v->offset * (uint64_t)batch;
+}
+
+static void fill_borders(const struct vt_executable *e, const struct prepared_step *p, int64_t batch) {
+    for (uint32_t i = 0; i < p->step->n_outputs; i++) {
+        const struct vt_plan_value *v = p->out[i];
+        if (!v || v->layout != VT_LAYOUT_BLOCKED) continue;
+        const float *border =
+            v->border == VT_PLAN_NONE ? NULL : (const float *)(e->plan->weights + e->plan->values[v->border].offset);
+        vt_cpu_fill_border(v, p->out_data[i], border, batch, e->pool);
+    }
+}
+
+static enum vultus_status run_step(struct vt_executable *e, struct prepared_step *p, const void *const *inputs,
+    void *const *outputs, int64_t batch, struct vultus_error *error) {
+    const struct choice *choice = choose(p, batch);
+    for (uint32_t i = 0; i < p->step->n_inputs; i++)
+        if (p->in[i]) p->in_data[i] = locate(e, p->in[i], inputs, outputs, batch);
+    for (uint32_t i = 0; i < p->step->n_outputs; i++)
+        if (p->out[i]) p->out_data[i] = locate(e, p->out[i], inputs, outputs, batch);
+    struct vt_cpu_call call = {.plan = e->plan,
+        .step = p->step,
+        .in = p->in,
+        .out = p->out,
+        .in_data = p->in_data,
+        .out_data = p->out_data,
+        .batch = batch,
+        .packed = choice->packed,
+        .scratch = e->workspace + e->plan->arena_bytes * (uint64_t)e->capacity,
+        .state = choice->state,
+        .pool = e->pool};
+    enum vultus_status status = choice->tactic->run(&call, error);
+    if (!status && p->has_border && !choice->tactic->fills_border) fill_borders(e, p, batch);
+    return status;
+}
+
+static enum vultus_status run(struct vt_executable *e, const void *const *inputs, void *const *outputs, int64_t batch,
+    struct vt_step_profile *profile, struct vultus_error *error) {
+    if (batch < 1) return vt_fail(error, VULTUS_ERROR_INVALID, "a batch of %lld items cannot be run", (long long)batch);
+    enum vultus_status status = batch > e->capacity ? grow(e, batch, error) : VULTUS_OK;
+    unsigned denormals = vt_cpu_flush_denormals();
+    uint64_t start = profile ? vt_now_ns() : 0;
+    for (uint32_t i = 0; !status && i < e->plan->n_steps; i++) {
+        status = run_step(e, &e->steps[i], inputs, outputs, batch, error);
+        if (!profile) continue;
+        uint64_t end = vt_now_ns();
+        profile[i].nanoseconds = end - start;
+        start = end;
+    }
+    vt_cpu_restore_denormals(denormals);
+    return status;
+}
+
+static size_t workspace_bytes(const struct vt_executable *e) { return e->workspace_bytes; }
+
+const struct vt_backend vt_backend_cpu = {
+    .name = "cpu",
+    .probe = probe,
+    .create = create,
+    .run = run,
+    .workspace_bytes = workspace_bytes,
+    .destroy = destroy,
+#if VT_HAVE_COMPILER
+    .builder = &vt_cpu_builder,
+#endif
+};

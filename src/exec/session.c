@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/session.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+
+/* Executables that no run uses at the moment are linked through `next`. */
+struct slot {
+    struct vt_executable *executable;
+    struct slot *next;
+};
+
+struct vt_engine {
+    struct vt_plan *plan;
+    const struct vt_backend *backend;
+    struct vt_pool *pool;
+    pthread_mutex_t lock;
+    struct slot *idle; /* under lock; last in, first out, so that warm workspaces are used again */
+};
+
+static enum vultus_status check_machine(
+    const struct vt_plan *plan, const struct vt_backend *backend, struct vultus_error *error) {
+    struct vt_backend_report report;
+    backend->probe(&report);
+    if (!report.usable)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan is for back end %s, which is not usable here: %s",
+            backend->name, report.reason);
+    if (strcmp(backend->name, "cpu") == 0 && !vt_cpu_has(plan->required_features)) {
+        char features[128];
+        vt_cpu_describe(features, sizeof features);
+        return vt_fail(error, VULTUS_ERROR_MISMATCH,
+            "the plan's arch is %s and its required_features are 0x%x; this machine is %s and has %s", plan->key.arch,
+            plan->required_features, report.arch, features);
+    }
+    return VULTUS_OK;
+}
+
+/* A value without a batch axis gets one in front. */
+static enum vultus_status check_ranks(const struct vt_plan *plan, struct vultus_error *error) {
+    for (uint32_t i = 0; i < plan->n_inputs + plan->n_outputs; i++) {
+        bool is_input = i < plan->n_inputs;
+        const struct vt_plan_value *v = &plan->values[is_input ? plan->inputs[i] : plan->outputs[i - plan->n_inputs]];
+        if (v->rank >= VT_MAX_RANK)
+            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "%s %s has rank %d, supported are ranks below %d",
+                is_input ? "input" : "output", v->name, v->rank, VT_MAX_RANK);
+    }
+    return VULTUS_OK;
+}
+
+static struct slot *new_slot(const struct vt_engine *engine, struct vultus_error *error) {
+    struct slot *slot = calloc(1, sizeof *slot);
+    if (!slot) {
+        vt_fail_memory(error, "an engine's slot", sizeof *slot);
+        return NULL;
+    }
+    if (engine->backend->create(engine->plan, engine->pool, &slot->executable, error)) {
+        free(slot);
+        return NULL;
+    }
+    return slot;
+}
+
+enum vultus_status vt_engine_create(
+    struct vt_plan *plan, struct vt_pool *pool, struct vt_engine **out, struct vultus_error *error) {
+    const struct vt_backend *backend = vt_backend_find(plan->key.backend);
+    if (!backend)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's backend is \"%s\", which this build does not have",
+            plan->key.backend);
+    enum vultus_status status = check_machine(plan, backend, error);
+    if (!status) status = check_ranks(plan, error);
+    if (status) return status;
+    struct vt_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return vt_fail_memory(error, "an engine", sizeof *engine);
+    *engine = (struct vt_engine){.plan = plan, .backend = backend, .pool = pool};
+    struct vultus_error failure = {VULTUS_OK, ""};
+    if (!(engine->idle = new_slot(engine, &failure))) {
+        free(engine);
+        return vt_fail(error, failure.status, "%s", failure.text);
+    }
+    pthread_mutex_init(&engine->lock, NULL);
+    *out = engine;
+    return VULTUS_OK;
+}
+
+void vt_engine_destroy(struct vt_engine *engine) {
+    if (!engine) return;
+    while (engine->idle) {
+        struct slot *slot = engine->idle;
+        engine->idle = slot->next;
+        engine->backend->destroy(slot->executable);
+        free(slot);
+    }
+    pthread_mutex_destroy(&engine->lock);
+    vt_plan_destroy(engine->plan);
+    free(engine);
+}
+
+const struct vt_plan *vt_engine_plan(const struct vt_engine *engine) { return engine->plan; }
+
+static enum vultus_status check_run(const struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+    int64_t batch, struct vultus_error *error) {
+    const struct vt_plan *plan = engine->plan;
+    if (batch < 1 || batch > plan->max_batch)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "a batch of %lld items was asked for, the plan runs 1 to %lld",
+            (long long)batch, (long long)plan->max_batch);
+    for (uint32_t i = 0; i < plan->n_inputs; i++)
+        if (!inputs[i]) return vt_fail(error, VULTUS_ERROR_INVALID, "input %u has no data", i);
+    for (uint32_t i = 0; i < plan->n_outputs; i++)
+        if (!outputs[i]) return vt_fail(error, VULTUS_ERROR_INVALID, "output %u has no room", i);
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+    int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
+    struct vultus_error failure = {VULTUS_OK, ""};
+    enum vultus_status status = check_run(engine, inputs, outputs, batch, error);
+    if (status) return status;
+    pthread_mutex_lock(&engine->lock);
+    struct slot *slot = engine->idle;
+    if (slot) engine->idle = slot->next;
+    pthread_mutex_unlock(&engine->lock);
+    if (!slot && !(slot = new_slot(engine, &failure))) return vt_fail(error, failure.status, "%s", failure.text);
+    status = engine->backend->run(slot->executable, inputs, outputs, batch, profile, error);
+    pthread_mutex_lock(&engine->lock);
+    slot->next = engine->idle;
+    engine->idle = slot;
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+static struct vt_tensor batched(const struct vt_plan_value *v, bool has_batch_axis, int64_t batch) {
+    struct vt_tensor t = {.dtype = v->dtype, .rank = has_batch_axis ? v->rank : v->rank + 1, .dims = {batch}};
+    const int64_t *item_dims = has_batch_axis ? v->dims + 1 : v->dims;
+    for (int i = 1; i < t.rank; i++) t.dims[i] = item_dims[i - 1];
+    return t;
+}
+
+struct vt_tensor vt_engine_input(const struct vt_engine *engine, uint32_t i, int64_t batch) {
+    const struct vt_plan_value *v = &engine->plan->values[engine->plan->inputs[i]];
+    return batched(v, v->rank > 0 && v->dims[0] == 1, batch);
+}
+
+struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, int64_t batch) {
+    const struct vt_plan *plan = engine->plan;
+    return batched(&plan->values[plan->outputs[i]], plan->output_has_batch_axis[i], batch);
+}
