@@ -27,8 +27,9 @@ const struct vt_catalogue_entry *vt_catalogue_find(
     const struct vt_catalogue *catalogue, const char *sha256, const char *name);
 
 /*
- * Recognises a model's function from the shapes of its inputs and outputs when the catalogue does not know it: SCRFD (3, 6 or 9
- * heads with 1, 4, 10 columns), ArcFace (one 3x112x112 picture to one vector), else "". Sets function, mean, std, channels.
+ * Recognises a model's function from the shapes of its inputs and outputs when the catalogue does not know it: SCRFD (6
+ * or 9 heads with 1, 4, 10 columns), ArcFace (one 3x112x112 picture to one vector), else "". Sets function, origin
+ * ("shapes"), mean, std, channels.
  */
 void vt_recognise_function(const struct vt_tensor *inputs, size_t n_inputs, const struct vt_tensor *outputs,
     size_t n_outputs, struct vt_plan_model *model);

@@ -19,28 +19,40 @@ struct vt_face_box {
     enum vt_face_pass pass;
 };
 
-/* A growable array, owned by the caller, freed with free(faces). */
+/* A growable array, owned by the caller. A zeroed list is empty. */
 struct vt_face_list {
     struct vt_face_box *faces;
     size_t count, capacity;
 };
 void vt_face_list_fini(struct vt_face_list *list);
+enum vultus_status vt_face_list_push(
+    struct vt_face_list *list, const struct vt_face_box *face, struct vultus_error *error);
+
+/* Orders by score or by area (x2 - x1) * (y2 - y1), descending; ties keep their order. */
+enum vt_face_order { VT_BY_SCORE, VT_BY_AREA };
+enum vultus_status vt_sort_faces(struct vt_face_list *list, enum vt_face_order order, struct vultus_error *error);
 
 /*
- * Greedy non-maximum suppression: descending score, areas and overlaps with the +1 pixel convention, keeps a box whose IoU with
- * every kept one is <= threshold. Sorts and shrinks in place; ties keep their order.
+ * Greedy non-maximum suppression: descending score, areas and overlaps with the +1 pixel convention, keeps a box whose
+ * IoU with every kept one is <= threshold. Sorts and shrinks in place; ties keep their order. Only the
+ * VT_NMS_CANDIDATES best enter: a threshold of 0 makes every anchor a candidate, and the work grows with candidates
+ * times kept boxes.
  */
-void vt_nms(struct vt_face_box *faces, size_t *count, float threshold);
+#define VT_NMS_CANDIDATES 10000
+enum vultus_status vt_nms(struct vt_face_list *list, float threshold, struct vultus_error *error);
 
 /*
- * Least-squares similarity (Umeyama 1991, reflection guarded) from five landmarks to the 112x112 ArcFace template, as the
- * 2x3 matrix source -> crop. Coincident or non-finite landmarks are an error.
+ * Least-squares similarity (Umeyama 1991, reflection guarded) from five landmarks to the 112x112 ArcFace template, as
+ * the 2x3 matrix source -> crop. Coincident or non-finite landmarks are an error.
  */
 enum vultus_status vt_align_matrix(
     const float landmarks[VT_LANDMARKS][2], double matrix[6], struct vultus_error *error);
 
 /* The aligned 112x112 crop of the full-resolution picture. `crop` is created; the caller releases it. */
 enum vultus_status vt_align_crop(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
+    struct vt_image *crop, struct vultus_error *error);
+/* The same into a crop whose size and pixels are set. */
+enum vultus_status vt_align_into(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
     struct vt_image *crop, struct vultus_error *error);
 
 #endif

@@ -25,9 +25,9 @@ enum vultus_status vt_image_create(int width, int height, struct vt_image *out, 
 void vt_image_release(struct vt_image *image); /* frees and clears; a cleared image is fine */
 
 /*
- * Decodes JPEG (libjpeg-turbo; EXIF orientation 1-8 applied) or PNG (libspng; 16 bit reduced, alpha dropped), told apart by
- * their content. `name` is used in error sentences. On success the caller releases *out.
- * Sizes are checked against `limits` (NULL: defaults) before anything is allocated.
+ * Decodes JPEG (libjpeg-turbo; EXIF orientation 1-8 applied) or PNG (libspng; 16 bit reduced, alpha dropped), told
+ * apart by their content. `name` is used in error sentences. On success the caller releases *out. Sizes are checked
+ * against `limits` (NULL: defaults) before anything is allocated.
  */
 enum vultus_status vt_image_decode(const uint8_t *bytes, size_t size, const char *name,
     const struct vt_image_limits *limits, struct vt_image *out, struct vultus_error *error);
@@ -36,7 +36,8 @@ enum vultus_status vt_image_decode(const uint8_t *bytes, size_t size, const char
 enum vultus_status vt_image_read(
     const char *path, const struct vt_image_limits *limits, struct vt_image *out, struct vultus_error *error);
 
-/* Encodes as JPEG, 4:2:0 baseline, quality 1-100 (OpenCV's default is 95), into malloc'd memory that the caller frees. */
+/* Encodes as JPEG, 4:2:0 baseline, quality 1-100 (OpenCV's default is 95), into malloc'd memory that the caller frees.
+ */
 enum vultus_status vt_image_encode_jpeg(
     const struct vt_image *image, int quality, uint8_t **bytes, size_t *size, struct vultus_error *error);
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "face/embedder.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "face/network.h"
+
+struct vt_embedder {
+    struct vt_network network;
+    struct vt_pool *pool;
+    int dimension;
+};
+
+enum vultus_status vt_embedder_create(
+    struct vt_engine *engine, struct vt_pool *pool, struct vt_embedder **out, struct vultus_error *error) {
+    struct vt_embedder *embedder = calloc(1, sizeof *embedder);
+    if (!embedder) return vt_fail_memory(error, "an embedder", sizeof *embedder);
+    embedder->pool = pool;
+    enum vultus_status status = vt_network_init(&embedder->network, engine, INT64_MAX, error);
+    if (status) {
+        free(embedder);
+        return status;
+    }
+    struct vt_tensor embedding = vt_engine_output(engine, 0, 1);
+    int64_t dimension = vt_tensor_count(&embedding);
+    if (dimension < 1 || dimension > INT32_MAX) {
+        char text[128];
+        status = vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "the first output, %s, is no embedding",
+            vt_tensor_describe(&embedding, text, sizeof text));
+        vt_embedder_destroy(embedder);
+        return status;
+    }
+    embedder->dimension = (int)dimension;
+    *out = embedder;
+    return VULTUS_OK;
+}
+
+void vt_embedder_destroy(struct vt_embedder *embedder) {
+    if (!embedder) return;
+    vt_network_fini(&embedder->network);
+    free(embedder);
+}
+
+int vt_embedder_dimension(const struct vt_embedder *embedder) { return embedder->dimension; }
+
+void vt_embedder_input_size(const struct vt_embedder *embedder, int *width, int *height) {
+    *width = embedder->network.width;
+    *height = embedder->network.height;
+}
+
+struct normalise_job {
+    const struct vt_network *network;
+    const struct vt_image *crops;
+    float *input;
+};
+
+static void normalise_crop(void *context, size_t unit, int thread) {
+    (void)thread;
+    const struct normalise_job *job = context;
+    size_t floats = 3 * (size_t)job->network->width * (size_t)job->network->height;
+    vt_image_to_planes(&job->crops[unit], &job->network->normalisation, job->input + unit * floats);
+}
+
+/* Scales to unit length; returns the length. */
+static float normalise_embedding(const float *raw, float *unit, int dimension) {
+    double sum = 0;
+    for (int i = 0; i < dimension; i++) sum += (double)raw[i] * raw[i];
+    float norm = (float)sqrt(sum);
+    if (!isfinite(norm)) norm = NAN;
+    for (int i = 0; i < dimension; i++) unit[i] = norm > 0 ? raw[i] / norm : 0;
+    return norm;
+}
+
+static enum vultus_status embed_batches(const struct vt_embedder *embedder, const struct vt_network_memory *memory,
+    const struct vt_image *crops, size_t count, float *embeddings, float *norms, struct vultus_error *error) {
+    const struct vt_network *network = &embedder->network;
+    size_t dimension = (size_t)embedder->dimension, most = (size_t)network->batch;
+    for (size_t start = 0; start < count; start += most) {
+        size_t batch = count - start < most ? count - start : most;
+        struct normalise_job job = {network, crops + start, memory->input};
+        vt_pool_run(embedder->pool, batch, normalise_crop, &job);
+        enum vultus_status status = vt_network_run(network, memory, (int64_t)batch, error);
+        if (status) return status;
+        for (size_t i = 0; i < batch; i++) {
+            float norm = normalise_embedding(
+                memory->outputs[0] + i * dimension, embeddings + (start + i) * dimension, embedder->dimension);
+            if (norms) norms[start + i] = norm;
+        }
+    }
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_embed(const struct vt_embedder *embedder, const struct vt_image *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error) {
+    /* The borrowing of memory is the embedder's only changing state, and it is locked. */
+    struct vt_network *network = (struct vt_network *)&embedder->network;
+    for (size_t i = 0; i < count; i++)
+        if (crops[i].width != network->width || crops[i].height != network->height)
+            return vt_fail(error, VULTUS_ERROR_INVALID,
+                "crop %zu is %d x %d pixels large; the recogniser takes %d x %d", i, crops[i].width, crops[i].height,
+                network->width, network->height);
+    struct vt_network_memory *memory;
+    enum vultus_status status = vt_network_borrow(network, &memory, error);
+    if (status) return status;
+    status = embed_batches(embedder, memory, crops, count, embeddings, norms, error);
+    vt_network_return(network, memory);
+    return status;
+}

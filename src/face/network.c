@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "face/network.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+
+enum { MOST_OUTPUTS = 64, LARGEST_SIDE = 1 << 15 };
+
+static enum vultus_status check_shapes(struct vt_network *network, struct vultus_error *error) {
+    const struct vt_plan *plan = vt_engine_plan(network->engine);
+    const char *name = plan->model.name ? plan->model.name : "the model";
+    if (plan->n_inputs != 1 || plan->n_outputs < 1 || plan->n_outputs > MOST_OUTPUTS)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "%s has %u inputs and %u outputs; one input and 1 to %d outputs are needed", name, plan->n_inputs,
+            plan->n_outputs, MOST_OUTPUTS);
+    char text[128];
+    struct vt_tensor input = vt_engine_input(network->engine, 0, 1);
+    if (input.dtype != VT_DTYPE_F32 || input.rank != 4 || input.dims[1] != 3 || input.dims[2] < 1 ||
+        input.dims[2] > LARGEST_SIDE || input.dims[3] < 1 || input.dims[3] > LARGEST_SIDE)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "%s takes %s; pictures need float32[1,3,height,width]", name,
+            vt_tensor_describe(&input, text, sizeof text));
+    network->height = (int)input.dims[2];
+    network->width = (int)input.dims[3];
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        struct vt_tensor output = vt_engine_output(network->engine, i, 1);
+        if (output.dtype != VT_DTYPE_F32)
+            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "output %u of %s is %s; float32 is needed", i, name,
+                vt_tensor_describe(&output, text, sizeof text));
+    }
+    network->n_outputs = plan->n_outputs;
+    return VULTUS_OK;
+}
+
+static enum vultus_status read_normalisation(struct vt_network *network, struct vultus_error *error) {
+    const struct vt_plan_model *model = &vt_engine_plan(network->engine)->model;
+    const char *name = model->name ? model->name : "the model", *channels = model->channels ? model->channels : "";
+    bool rgb = strcmp(channels, "rgb") == 0;
+    if (!rgb && strcmp(channels, "bgr") != 0)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "the plan of %s names the channel order \"%s\"; rgb or bgr is needed", name, channels);
+    network->normalisation.rgb = rgb;
+    for (int k = 0; k < 3; k++) {
+        float inverse = 1 / model->std[k];
+        if (!isfinite(model->mean[k]) || !isfinite(inverse) || model->std[k] <= 0)
+            return vt_fail(error, VULTUS_ERROR_FORMAT, "the plan of %s normalises channel %d by mean %g and std %g",
+                name, k, (double)model->mean[k], (double)model->std[k]);
+        network->normalisation.mean[k] = model->mean[k];
+        network->normalisation.inverse_std[k] = inverse;
+    }
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_network_init(
+    struct vt_network *network, struct vt_engine *engine, int64_t most_items, struct vultus_error *error) {
+    *network =
+        (struct vt_network){.engine = engine, .batch = vt_min_i64(most_items, vt_engine_plan(engine)->max_batch)};
+    enum vultus_status status = check_shapes(network, error);
+    if (!status) status = read_normalisation(network, error);
+    if (!status && pthread_mutex_init(&network->mutex, NULL))
+        status = vt_fail(error, VULTUS_ERROR_MEMORY, "a mutex could not be made");
+    return status;
+}
+
+static void free_memory(const struct vt_network *network, struct vt_network_memory *memory) {
+    if (!memory) return;
+    for (uint32_t i = 0; memory->outputs && i < network->n_outputs; i++) vt_free_aligned(memory->outputs[i]);
+    free(memory->outputs);
+    vt_free_aligned(memory->input);
+    free(memory);
+}
+
+void vt_network_fini(struct vt_network *network) {
+    while (network->idle) {
+        struct vt_network_memory *memory = network->idle;
+        network->idle = memory->next;
+        free_memory(network, memory);
+    }
+    pthread_mutex_destroy(&network->mutex);
+}
+
+static struct vt_network_memory *allocate_memory(const struct vt_network *network) {
+    struct vt_network_memory *memory = calloc(1, sizeof *memory);
+    if (!memory) return NULL;
+    struct vt_tensor input = vt_engine_input(network->engine, 0, network->batch);
+    memory->input = vt_alloc_aligned(vt_tensor_bytes(&input));
+    memory->outputs = calloc(network->n_outputs, sizeof *memory->outputs);
+    if (!memory->input || !memory->outputs) goto fail;
+    for (uint32_t i = 0; i < network->n_outputs; i++) {
+        struct vt_tensor output = vt_engine_output(network->engine, i, network->batch);
+        memory->outputs[i] = vt_alloc_aligned(vt_tensor_bytes(&output));
+        if (!memory->outputs[i]) goto fail;
+    }
+    return memory;
+fail:
+    free_memory(network, memory);
+    return NULL;
+}
+
+enum vultus_status vt_network_borrow(
+    struct vt_network *network, struct vt_network_memory **out, struct vultus_error *error) {
+    pthread_mutex_lock(&network->mutex);
+    struct vt_network_memory *memory = network->idle;
+    if (memory) network->idle = memory->next;
+    pthread_mutex_unlock(&network->mutex);
+    if (!memory) memory = allocate_memory(network);
+    if (!memory) {
+        struct vt_tensor input = vt_engine_input(network->engine, 0, network->batch);
+        return vt_fail_memory(error, "a network's inputs and outputs", vt_tensor_bytes(&input));
+    }
+    *out = memory;
+    return VULTUS_OK;
+}
+
+void vt_network_return(struct vt_network *network, struct vt_network_memory *memory) {
+    pthread_mutex_lock(&network->mutex);
+    memory->next = network->idle;
+    network->idle = memory;
+    pthread_mutex_unlock(&network->mutex);
+}
+
+enum vultus_status vt_network_run(const struct vt_network *network, const struct vt_network_memory *memory,
+    int64_t batch, struct vultus_error *error) {
+    const void *inputs[1] = {memory->input};
+    void *outputs[MOST_OUTPUTS];
+    for (uint32_t i = 0; i < network->n_outputs; i++) outputs[i] = memory->outputs[i];
+    return vt_engine_run(network->engine, inputs, outputs, batch, NULL, error);
+}

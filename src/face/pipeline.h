@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_FACE_PIPELINE_H
+#define VT_FACE_PIPELINE_H
+
+#include "base/arena.h"
+#include "face/detector.h"
+#include "face/embedder.h"
+
+/*
+ * The whole path for one picture: detect, align every face, embed them all in batches. Detector and embedder belong to
+ * the caller and must outlive the pipeline. Immutable, so analyze may be called from many threads.
+ */
+struct vt_pipeline {
+    const struct vt_detector *detector;
+    const struct vt_embedder *embedder; /* NULL: detection only */
+    struct vt_pool *pool;               /* may be NULL */
+};
+
+/* Fails when the detector's faces cannot become what the embedder takes (no key points, another crop size than
+ * 112x112). */
+enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
+    const struct vt_embedder *embedder, struct vt_pool *pool, struct vultus_error *error);
+
+struct vt_analyze_options {
+    struct vt_detect_options detect;
+    bool without_embeddings;
+    bool with_crops; /* keep the crops in the result */
+};
+
+struct vt_analyzed_face {
+    struct vt_face_box found;
+    struct vt_image crop;   /* 112x112, dense; pixels NULL unless with_crops, or when alignment failed */
+    const float *embedding; /* unit length; NULL when not asked for or `failure` says why not */
+    float norm;             /* of the raw embedding; 0 without one */
+    const char *failure;    /* why this face has no crop or no embedding, or NULL */
+};
+
+struct vt_analyze_times {
+    struct vt_detect_times detect;
+    double align_ms, embed_ms, total_ms;
+};
+
+/* What was found; everything inside belongs to it, none of it is to be released alone. */
+struct vt_analysis {
+    struct vt_analyzed_face *faces; /* in the detector's order */
+    size_t count;
+    int dimension; /* of the embeddings; 0: none were made */
+    double scale;  /* network pixels per picture pixel of the pass that counted */
+    struct vt_analyze_times times;
+
+    uint8_t *crop_pixels;
+    float *embeddings;
+    struct vt_arena failures;
+};
+
+/*
+ * One face's failed alignment or embedding is that face's `failure`, not the picture's. On success the caller releases
+ * *out; a picture without faces is a success.
+ */
+enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
+    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error);
+void vt_analysis_release(struct vt_analysis *analysis); /* a cleared analysis is fine */
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "image/kernels.h"
+
+const struct vt_image_kernels *vt_image_kernels(void) {
+#ifdef __x86_64__
+    if (vt_cpu_has(VT_CPU_AVX2)) return &vt_image_kernels_avx2;
+#endif
+    return &vt_image_kernels_baseline;
+}
+
+static enum vultus_status init_axes(struct vt_resampler *r, double step, struct vultus_error *error) {
+    const struct vt_image *picture = r->picture;
+    enum vultus_status status;
+    if (r->mode == VT_RESAMPLE_COPY) return VULTUS_OK;
+    if (r->mode == VT_RESAMPLE_LINEAR) {
+        status = vt_linear_axis_init(&r->columns, picture->width, r->margin_x, r->width, step, true, error);
+        return status ? status
+                      : vt_linear_axis_init(&r->rows, picture->height, r->margin_y, r->height, step, false, error);
+    }
+    bool whole = r->mode == VT_RESAMPLE_BOX;
+    status = vt_area_axis_init(&r->columns, picture->width, r->margin_x, r->width, step, whole, error);
+    return status ? status : vt_area_axis_init(&r->rows, picture->height, r->margin_y, r->height, step, whole, error);
+}
+
+enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_image *picture, double margin,
+    const struct vt_letterbox *letterbox, struct vultus_error *error) {
+    *r = (struct vt_resampler){.kernels = vt_image_kernels(),
+        .picture = picture,
+        .margin_x = vt_margin_pixels(picture->width, margin),
+        .margin_y = vt_margin_pixels(picture->height, margin),
+        .width = letterbox->width,
+        .height = letterbox->height};
+    double step = 1 / letterbox->scale;
+    if (letterbox->scale == 1)
+        r->mode = VT_RESAMPLE_COPY;
+    else if (letterbox->scale > 1)
+        r->mode = VT_RESAMPLE_LINEAR;
+    else
+        r->mode = fabs(step - rint(step)) < DBL_EPSILON ? VT_RESAMPLE_BOX : VT_RESAMPLE_AREA;
+    r->factor = (int)rint(step);
+    if (r->mode == VT_RESAMPLE_BOX) step = r->factor;
+
+    /* The widest vector load reaches one float past a source row. */
+    size_t line = vt_round_up(4 * (size_t)r->width * sizeof(float), VT_CACHE_LINE);
+    size_t source = vt_round_up((4 * (size_t)picture->width + 4) * sizeof(float), VT_CACHE_LINE);
+    r->scratch_bytes = line + source + 3 * line;
+    enum vultus_status status = init_axes(r, step, error);
+    if (status) vt_resampler_fini(r);
+    return status;
+}
+
+static void axis_fini(struct vt_resample_axis *axis) {
+    free(axis->cells);
+    free(axis->weights);
+    free(axis->taps);
+}
+
+void vt_resampler_fini(struct vt_resampler *r) {
+    axis_fini(&r->columns);
+    axis_fini(&r->rows);
+    *r = (struct vt_resampler){0};
+}
+
+void vt_resample_scratch_init(const struct vt_resampler *r, void *memory, struct vt_resample_scratch *scratch) {
+    uint8_t *next = memory;
+    size_t line = vt_round_up(4 * (size_t)r->width * sizeof(float), VT_CACHE_LINE);
+    scratch->pixels = next;
+    scratch->sums = (float *)(next + line);
+    scratch->lines[0] = next + 2 * line;
+    scratch->lines[1] = next + 3 * line;
+    scratch->source = next + 4 * line;
+    scratch->line_rows[0] = scratch->line_rows[1] = -1;
+}
+
+static void copy_row(const struct vt_resampler *r, struct vt_resample_scratch *scratch, int y) {
+    const struct vt_image *picture = r->picture;
+    int row = y - r->margin_y;
+    if (r->margin_x || row < 0 || row >= picture->height) memset(scratch->pixels, 0, 4 * (size_t)r->width);
+    if (row >= 0 && row < picture->height)
+        r->kernels->expand_row(
+            picture->pixels + (size_t)row * picture->stride, scratch->pixels + 4 * (size_t)r->margin_x, picture->width);
+}
+
+void vt_resample_row(const struct vt_resampler *r, struct vt_resample_scratch *scratch, int y) {
+    switch (r->mode) {
+    case VT_RESAMPLE_COPY: copy_row(r, scratch, y); break;
+    case VT_RESAMPLE_LINEAR: vt_linear_row(r, scratch, y); break;
+    case VT_RESAMPLE_AREA:
+    case VT_RESAMPLE_BOX: vt_area_row(r, scratch, y); break;
+    }
+}
