@@ -85,19 +85,25 @@ struct vt_value *vt_graph_add_value(struct vt_graph *graph, const char *name) {
     return value;
 }
 
-struct vt_value *vt_graph_add_constant(struct vt_graph *graph, const char *name, const struct vt_tensor *content) {
-    struct vt_value *value = vt_graph_add_value(graph, name);
+bool vt_graph_set_constant(struct vt_graph *graph, struct vt_value *value, const struct vt_tensor *content) {
     struct vt_tensor *tensor = vt_arena_alloc(&graph->arena, sizeof *tensor);
-    if (!value || !tensor) return NULL;
+    if (!tensor) return false;
     *tensor = *content;
     for (int i = 0; i < content->rank; ++i) {
         value->dims[i] = vt_dim_constant(&graph->arena, content->dims[i]);
-        if (!value->dims[i]) return NULL;
+        if (!value->dims[i]) return false;
     }
     value->dtype = content->dtype;
     value->rank = content->rank;
     value->constant = tensor;
-    return value;
+    value->elements = NULL;
+    value->n_elements = 0;
+    return true;
+}
+
+struct vt_value *vt_graph_add_constant(struct vt_graph *graph, const char *name, const struct vt_tensor *content) {
+    struct vt_value *value = vt_graph_add_value(graph, name);
+    return value && vt_graph_set_constant(graph, value, content) ? value : NULL;
 }
 
 static struct vt_value *add_vector(

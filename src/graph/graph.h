@@ -60,6 +60,8 @@ void vt_graph_destroy(struct vt_graph *graph); /* NULL is fine */
 /* Makers return NULL when the arena is exhausted. A NULL or taken name is replaced by a fresh one with that stem. */
 struct vt_value *vt_graph_add_value(struct vt_graph *graph, const char *name);
 struct vt_value *vt_graph_add_constant(struct vt_graph *graph, const char *name, const struct vt_tensor *content);
+/* Makes a value that has no producer (any more) a constant; the data is not copied. False when out of memory. */
+bool vt_graph_set_constant(struct vt_graph *graph, struct vt_value *value, const struct vt_tensor *content);
 /* A constant float32 / int64 vector copied from `values`. */
 struct vt_value *vt_graph_add_f32(struct vt_graph *graph, const char *name, const float *values, size_t count);
 struct vt_value *vt_graph_add_i64(struct vt_graph *graph, const char *name, const int64_t *values, size_t count);

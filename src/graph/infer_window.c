@@ -134,20 +134,44 @@ static const struct vt_dim *scale_dim(const struct vt_infer *infer, const struct
     return NULL;
 }
 
-static enum vultus_status check_count(const struct vt_infer *infer, const char *what, int64_t count, int rank) {
-    if (count == rank) return VULTUS_OK;
-    return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "there are %lld %s for an input of %d dimensions",
-        (long long)count, what, rank);
+static enum vultus_status check_count(const struct vt_infer *infer, const char *what, int64_t count, int needed) {
+    if (count == needed) return VULTUS_OK;
+    return vt_fail(
+        infer->error, VULTUS_ERROR_FORMAT, "there are %lld %s where %d are needed", (long long)count, what, needed);
 }
 
-static enum vultus_status resize_by_scales(const struct vt_infer *infer, const struct vt_tensor *scales) {
+/* The axes that an attribute of Resize or input 3 of Pad picks; all of them by default. */
+struct axes {
+    int items[VT_MAX_RANK], count;
+};
+
+static enum vultus_status pick_axes(
+    const struct vt_infer *infer, const int64_t *listed, size_t count, struct axes *axes) {
+    int rank = vt_infer_input(infer, 0)->rank;
+    bool taken[VT_MAX_RANK] = {false};
+    if (listed && count > (size_t)rank)
+        return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "%zu axes are listed of %d dimensions", count, rank);
+    axes->count = listed ? (int)count : rank;
+    for (int i = 0; i < axes->count; ++i) {
+        enum vultus_status status = vt_infer_axis(infer, listed ? listed[i] : i, rank, &axes->items[i]);
+        if (status) return status;
+        if (taken[axes->items[i]])
+            return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "axis %d is listed twice", axes->items[i]);
+        taken[axes->items[i]] = true;
+    }
+    return VULTUS_OK;
+}
+
+static enum vultus_status resize_by_scales(
+    const struct vt_infer *infer, const struct axes *axes, const struct vt_tensor *scales) {
     const struct vt_value *x = vt_infer_input(infer, 0);
-    enum vultus_status status = check_count(infer, "scales", vt_tensor_count(scales), x->rank);
-    for (int i = 0; !status && i < x->rank; ++i) {
+    enum vultus_status status = check_count(infer, "scales", vt_tensor_count(scales), axes->count);
+    for (int i = 0; !status && i < axes->count; ++i) {
+        int axis = axes->items[i];
         double scale = vt_tensor_get(scales, i);
         if (!(scale > 0) || isinf(scale))
-            return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "scale %g of dimension %d is not positive", scale, i);
-        vt_infer_output(infer)->dims[i] = scale_dim(infer, x->dims[i], (float)scale);
+            return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "scale %g of dimension %d is not positive", scale, axis);
+        vt_infer_output(infer)->dims[axis] = scale_dim(infer, x->dims[axis], (float)scale);
     }
     return status;
 }
@@ -166,31 +190,18 @@ enum vultus_status vt_infer_resize(struct vt_infer *infer) {
     if (status || x->rank < 0) return status;
     if (is_empty(scales) == is_empty(sizes))
         return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "exactly one of scales and sizes must be given");
-    if (is_empty(sizes)) {
-        const struct vt_tensor *content = vt_infer_tensor(scales);
-        return content ? resize_by_scales(infer, content) : VULTUS_OK;
-    }
+    const struct vt_attr *attr = vt_attr_find(&infer->node->attrs, "axes", VT_ATTR_INTS);
+    struct axes axes;
     size_t count;
-    const struct vt_dim **elements = vt_infer_elements(infer, sizes, &count);
-    if (!elements) return VULTUS_OK;
-    status = check_count(infer, "sizes", (int64_t)count, x->rank);
-    for (int i = 0; !status && i < x->rank; ++i) out->dims[i] = elements[i];
-    return status;
-}
-
-/* The axes that pads belong to: all, or those of input 3. */
-static enum vultus_status padded_axes(const struct vt_infer *infer, int axes[VT_MAX_RANK], size_t *count, bool *known) {
-    const struct vt_value *x = vt_infer_input(infer, 0);
-    struct vt_value *listed = vt_infer_input(infer, 3);
-    *known = true;
-    *count = (size_t)x->rank;
-    for (int i = 0; i < x->rank; ++i) axes[i] = i;
-    if (!listed) return VULTUS_OK;
-    int64_t numbers[VT_MAX_RANK];
-    *known = vt_infer_ints(infer, listed, numbers, VT_MAX_RANK, count);
-    enum vultus_status status = VULTUS_OK;
-    for (size_t i = 0; *known && !status && i < *count; ++i)
-        status = vt_infer_axis(infer, numbers[i], x->rank, &axes[i]);
+    status = pick_axes(infer, attr ? attr->ints : NULL, attr ? attr->count : 0, &axes);
+    if (status) return status;
+    const struct vt_tensor *factors = is_empty(sizes) ? vt_infer_tensor(scales) : NULL;
+    const struct vt_dim **elements = is_empty(sizes) ? NULL : vt_infer_elements(infer, sizes, &count);
+    if (!factors && !elements) return VULTUS_OK;
+    vt_infer_copy_type(infer, x);
+    if (factors) return resize_by_scales(infer, &axes, factors);
+    status = check_count(infer, "sizes", (int64_t)count, axes.count);
+    for (int i = 0; !status && i < axes.count; ++i) out->dims[axes.items[i]] = elements[i];
     return status;
 }
 
@@ -199,18 +210,20 @@ enum vultus_status vt_infer_pad(struct vt_infer *infer) {
     struct vt_value *out = vt_infer_output(infer);
     enum vultus_status status = vt_infer_set_rank(infer, x->dtype, x->rank);
     if (status || x->rank < 0) return status;
-    int axes[VT_MAX_RANK];
-    size_t n_axes, n_pads;
-    bool known;
-    status = padded_axes(infer, axes, &n_axes, &known);
+    struct vt_value *listed = vt_infer_input(infer, 3);
+    struct axes axes;
+    int64_t numbers[VT_MAX_RANK];
+    size_t n_listed = 0, n_pads;
+    if (listed && !vt_infer_ints(infer, listed, numbers, VT_MAX_RANK, &n_listed)) return VULTUS_OK;
+    status = pick_axes(infer, listed ? numbers : NULL, n_listed, &axes);
     const struct vt_dim **pads = vt_infer_elements(infer, vt_infer_input(infer, 1), &n_pads);
-    if (status || !known || !pads) return status;
-    status = check_count(infer, "pads (two per axis)", (int64_t)n_pads, 2 * (int)n_axes);
+    if (status || !pads) return status;
+    status = check_count(infer, "pads", (int64_t)n_pads, 2 * axes.count);
     if (status) return status;
-    for (int i = 0; i < x->rank; ++i) out->dims[i] = x->dims[i];
-    for (size_t i = 0; i < n_axes; ++i) {
-        const struct vt_dim **dim = &out->dims[axes[i]];
-        *dim = vt_dim_add(infer->arena, *dim, vt_dim_add(infer->arena, pads[i], pads[i + n_axes]));
+    vt_infer_copy_type(infer, x);
+    for (int i = 0; i < axes.count; ++i) {
+        const struct vt_dim **dim = &out->dims[axes.items[i]];
+        *dim = vt_dim_add(infer->arena, *dim, vt_dim_add(infer->arena, pads[i], pads[i + axes.count]));
     }
     return VULTUS_OK;
 }

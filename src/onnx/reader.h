@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_ONNX_READER_H
+#define VT_ONNX_READER_H
+
+/* Private to the ONNX reader. Field numbers are those of onnx.proto3 (onnx 1.16, IR version 10). */
+
+#include <stdbool.h>
+
+#include "onnx/onnx.h"
+#include "onnx/protobuf.h"
+
+#define VT_ONNX_OLDEST_OPSET 9
+#define VT_ONNX_NEWEST_OPSET 21
+#define VT_ONNX_MOST_NODE_INPUTS 64
+#define VT_ONNX_MOST_NODE_OUTPUTS 8
+#define VT_ONNX_MOST_ATTRIBUTES 64
+
+/* A Softmax from before opset 13, whose meaning depends on the rank of its input: settled when shapes are known. */
+struct vt_onnx_old_softmax {
+    struct vt_node *node;
+    struct vt_onnx_old_softmax *next;
+};
+
+/* An output beyond those we compute (a Dropout's mask): an error if anything reads it. */
+struct vt_onnx_extra_output {
+    const struct vt_value *value;
+    const char *node, *operator_name;
+    struct vt_onnx_extra_output *next;
+};
+
+struct vt_onnx_reader {
+    struct vt_pb_source source;
+    struct vt_graph *graph;
+    struct vt_arena *arena; /* the graph's */
+    size_t most_nodes;
+    int64_t opset;
+    struct vt_onnx_old_softmax *old_softmaxes;
+    struct vt_onnx_extra_output *extra_outputs;
+};
+
+/* A NodeProto, decoded; mappers bring it to the newest opset's form before it becomes a graph node. */
+struct vt_onnx_node {
+    const char *name, *operator_name, *domain;
+    enum vt_op op;
+    struct vt_value *inputs[VT_ONNX_MOST_NODE_INPUTS];
+    size_t n_inputs;
+    struct vt_value *outputs[VT_ONNX_MOST_NODE_OUTPUTS];
+    size_t n_outputs;
+    struct vt_attr attrs[VT_ONNX_MOST_ATTRIBUTES];
+    size_t n_attrs;
+    bool is_old_softmax;
+};
+
+/* One sentence after the file's name. */
+enum vultus_status vt_onnx_fail(const struct vt_onnx_reader *reader, enum vultus_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same after the file's, the node's and the operator's name. */
+enum vultus_status vt_onnx_node_fail(const struct vt_onnx_reader *reader, const struct vt_onnx_node *node,
+    enum vultus_status status, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The graph's arena is full. */
+enum vultus_status vt_onnx_memory_fail(const struct vt_onnx_reader *reader);
+
+/* tensor.c: a TensorProto; `name` is the tensor's own, "" when missing. Points into the file where alignment allows. */
+enum vultus_status vt_onnx_read_tensor(
+    const struct vt_onnx_reader *reader, struct vt_pb message, const char **name, struct vt_tensor *out);
+
+/* value_info.c: a ValueInfoProto's name ("" when missing); its type and dims into `value`, a graph input. */
+enum vultus_status vt_onnx_value_name(const struct vt_onnx_reader *reader, struct vt_pb message, const char **name);
+enum vultus_status vt_onnx_read_value_type(
+    const struct vt_onnx_reader *reader, struct vt_pb message, struct vt_value *value);
+
+/* node.c: the names of a NodeProto's outputs become values of the graph. */
+enum vultus_status vt_onnx_declare_outputs(struct vt_onnx_reader *reader, struct vt_pb message);
+/* A NodeProto becomes a node (or, a Constant, a constant). */
+enum vultus_status vt_onnx_read_node(struct vt_onnx_reader *reader, struct vt_pb message);
+
+/* attributes.c */
+enum vultus_status vt_onnx_read_attribute(
+    const struct vt_onnx_reader *reader, struct vt_onnx_node *node, struct vt_pb message);
+/* Every attribute must be one that the operator has at this opset, of the right kind. */
+enum vultus_status vt_onnx_check_attributes(const struct vt_onnx_reader *reader, const struct vt_onnx_node *node);
+
+/* map.c: chooses node->op and rewrites older forms; a Constant becomes the content of its output and keeps VT_OP_NONE.
+ */
+enum vultus_status vt_onnx_map_node(struct vt_onnx_reader *reader, struct vt_onnx_node *node);
+/* softmax.c: after the graph is sorted. */
+enum vultus_status vt_onnx_settle_softmaxes(struct vt_onnx_reader *reader);
+
+#endif
