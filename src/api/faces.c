@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_internal.h"
+#include "face/draw.h"
+#include "face/pipeline.h"
+
+/* ------------------------------------------------------------ pipeline */
+
+struct vultus_pipeline {
+    struct vt_engine *detector_engine, *recogniser_engine;
+    struct vt_detector *detector;
+    struct vt_embedder *embedder;
+    struct vt_pipeline pipeline;
+};
+
+static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
+    struct vultus_pipeline *p, struct vultus_error *error) {
+    enum vultus_status status =
+        vt_api_open_engine(runtime, options->detector, &options->detector_build, &p->detector_engine, error);
+    if (!status) status = vt_detector_create(p->detector_engine, runtime->pool, &p->detector, error);
+    if (!status && options->recogniser) {
+        status =
+            vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
+        if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
+    }
+    return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
+}
+
+enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
+    struct vultus_pipeline **out, struct vultus_error *error) {
+    if (!runtime || !options || !options->detector || !out)
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "vultus_pipeline_open needs a runtime, a detector and a place for the pipeline");
+    struct vultus_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (!pipeline) return vt_fail_memory(error, "a pipeline", sizeof *pipeline);
+    enum vultus_status status = open_pipeline(runtime, options, pipeline, error);
+    if (status) {
+        vultus_pipeline_close(pipeline);
+        return status;
+    }
+    *out = pipeline;
+    return VULTUS_OK;
+}
+
+void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
+    if (!pipeline) return;
+    vt_detector_destroy(pipeline->detector);
+    vt_embedder_destroy(pipeline->embedder);
+    vt_engine_destroy(pipeline->detector_engine);
+    vt_engine_destroy(pipeline->recogniser_engine);
+    free(pipeline);
+}
+
+/* ------------------------------------------------------------ faces */
+
+/* What the caller sees and what it points into. */
+struct owned_faces {
+    struct vultus_faces shown;
+    struct vt_analysis analysis;
+};
+
+static void show_face(const struct vt_analyzed_face *from, struct vultus_face *to) {
+    *to = (struct vultus_face){.score = from->found.score,
+        .pass = from->found.pass == VT_PASS_MARGIN ? VULTUS_PASS_MARGIN : VULTUS_PASS_PLAIN,
+        .crop = vt_api_picture(&from->crop),
+        .embedding = from->embedding,
+        .norm = from->norm,
+        .failure = from->failure};
+    memcpy(to->box, from->found.box, sizeof to->box);
+    memcpy(to->landmarks, from->found.landmarks, sizeof to->landmarks);
+}
+
+static bool show(struct owned_faces *owned) {
+    const struct vt_analysis *a = &owned->analysis;
+    struct vultus_face *faces = calloc(a->count + 1, sizeof *faces);
+    if (!faces) return false;
+    for (size_t i = 0; i < a->count; i++) show_face(&a->faces[i], &faces[i]);
+    owned->shown = (struct vultus_faces){.faces = faces,
+        .count = a->count,
+        .dimension = a->dimension,
+        .scale = a->scale,
+        .times = {a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
+            a->times.align_ms, a->times.embed_ms, a->times.total_ms}};
+    return true;
+}
+
+enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
+    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
+    static const struct vultus_analyze_options defaults;
+    if (!pipeline || !picture || !picture->pixels || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
+    const struct vultus_analyze_options *o = options ? options : &defaults;
+    struct vt_analyze_options analyze = {.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
+                                             .robust = o->robust_off ? VT_ROBUST_OFF : VT_ROBUST_AUTO,
+                                             .limit_faces = o->limit_faces,
+                                             .min_face_size = o->min_face_size},
+        .without_embeddings = o->without_embeddings,
+        .with_crops = o->with_crops};
+    struct owned_faces *owned = calloc(1, sizeof *owned);
+    if (!owned) return vt_fail_memory(error, "faces", sizeof *owned);
+    struct vt_image image = vt_api_image(picture);
+    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &owned->analysis, error);
+    if (status) {
+        free(owned);
+        return status;
+    }
+    if (!show(owned)) {
+        vt_analysis_release(&owned->analysis);
+        free(owned);
+        return vt_fail_memory(error, "faces", sizeof *owned);
+    }
+    *out = &owned->shown;
+    return VULTUS_OK;
+}
+
+void vultus_faces_free(struct vultus_faces *faces) {
+    if (!faces) return;
+    struct owned_faces *owned = (struct owned_faces *)faces;
+    vt_analysis_release(&owned->analysis);
+    free(owned->shown.faces);
+    free(owned);
+}
+
+void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
+    const struct vultus_draw_options *options) {
+    static const struct vultus_draw_options defaults;
+    const struct vultus_draw_options *o = options ? options : &defaults;
+    struct vt_image image = vt_api_image(picture);
+    struct vt_draw_style style = {!o->without_landmarks, !o->without_scores, !o->without_sizes, o->footer};
+    for (size_t i = 0; i < count; i++) {
+        struct vt_face_box box = {
+            .score = faces[i].score, .pass = faces[i].pass == VULTUS_PASS_MARGIN ? VT_PASS_MARGIN : VT_PASS_PLAIN};
+        memcpy(box.box, faces[i].box, sizeof box.box);
+        memcpy(box.landmarks, faces[i].landmarks, sizeof box.landmarks);
+        vt_draw_face(&image, &box, &style);
+    }
+    if (style.footer) vt_draw_footer(&image, style.footer);
+}
+
+float vultus_cosine(const float *a, const float *b, int dimension) {
+    double dot = 0, aa = 0, bb = 0;
+    for (int i = 0; i < dimension; i++) {
+        dot += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    if (!(aa > 0) || !(bb > 0)) return 0;
+    double cosine = dot / sqrt(aa * bb);
+    return (float)(cosine > 1 ? 1 : cosine < -1 ? -1 : cosine);
+}
+
+/* ------------------------------------------------------------ crops */
+
+struct vultus_embedder {
+    struct vt_engine *engine;
+    struct vt_embedder *embedder;
+};
+
+enum vultus_status vultus_embedder_open(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vultus_embedder **out, struct vultus_error *error) {
+    if (!runtime || !path || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_embedder_open needs a runtime, a path and a place for the embedder");
+    struct vultus_embedder *embedder = calloc(1, sizeof *embedder);
+    if (!embedder) return vt_fail_memory(error, "an embedder", sizeof *embedder);
+    enum vultus_status status = vt_api_open_engine(runtime, path, options, &embedder->engine, error);
+    if (!status) status = vt_embedder_create(embedder->engine, runtime->pool, &embedder->embedder, error);
+    if (status) {
+        vultus_embedder_close(embedder);
+        return status;
+    }
+    *out = embedder;
+    return VULTUS_OK;
+}
+
+void vultus_embedder_close(struct vultus_embedder *embedder) {
+    if (!embedder) return;
+    vt_embedder_destroy(embedder->embedder);
+    vt_engine_destroy(embedder->engine);
+    free(embedder);
+}
+
+int vultus_embedder_dimension(const struct vultus_embedder *embedder) {
+    return vt_embedder_dimension(embedder->embedder);
+}
+
+void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *width, int *height) {
+    vt_embedder_input_size(embedder->embedder, width, height);
+}
+
+enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count, float *embeddings,
+    float *norms, struct vultus_error *error) {
+    if (!embedder || (count && (!crops || !embeddings)))
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
+    int width, height;
+    vt_embedder_input_size(embedder->embedder, &width, &height);
+    struct vt_image *images = calloc(count + 1, sizeof *images);
+    if (!images) return vt_fail_memory(error, "crops", count * sizeof *images);
+    size_t stride = (size_t)width * 3;
+    for (size_t i = 0; i < count; i++)
+        images[i] = (struct vt_image){(uint8_t *)crops + i * stride * (size_t)height, width, height, stride};
+    enum vultus_status status = vt_embed(embedder->embedder, images, count, embeddings, norms, error);
+    free(images);
+    return status;
+}
