@@ -119,6 +119,14 @@ const struct vt_tensor *vt_op_input(const struct vt_op_call *call, size_t index)
 enum vultus_status vt_op_alloc(const struct vt_op_call *call, enum vt_dtype dtype, int rank, const int64_t *dims,
     struct vt_tensor **out, struct vultus_error *error) {
     *out = &call->outputs[0];
+    if (!vt_dims_valid(rank, dims, dtype, NULL)) {
+        struct vt_tensor wanted = {.dtype = dtype, .rank = rank};
+        char text[128];
+        memcpy(wanted.dims, dims, (size_t)rank * sizeof *dims);
+        return vt_op_fail(call, error, VULTUS_ERROR_INVALID,
+            "the result would be %s: a dimension is negative or the bytes are too many",
+            vt_tensor_describe(&wanted, text, sizeof text));
+    }
     return vt_tensor_alloc(call->arena, dtype, rank, dims, *out, error);
 }
 
