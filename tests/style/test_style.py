@@ -74,7 +74,7 @@ def test_public_headers_alone(root, language):
     assert headers
     for header in headers:
         done = subprocess.run([*compiler, f'-std={language}', '-pedantic', '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
-                               f'-I{root}/include', '-'], input=f'#include "vultus/{header.name}"\n', capture_output=True,
+                               f'-I{root}/include', '-'], input=f'#include "vultus/{header.name}"\nextern int unit;\n', capture_output=True,
                               text=True)
         assert done.returncode == 0, done.stderr
 
