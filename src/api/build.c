@@ -49,11 +49,10 @@ static void look_up_model(struct build *b) {
 
 /* malloc'd path of the plan; the name shows what differs from the defaults. */
 static char *plan_path(const struct build *b, const char *directory) {
-    char size[32] = "";
-    if (b->options->width || b->options->height) snprintf(size, sizeof size, "%s", b->key.input_size);
-    bool default_size = !*size || strcmp(size, "640x640") == 0;
+    bool chosen_size = b->options->width > 0 && strcmp(b->key.input_size, "640x640") != 0;
     int64_t batch = b->options->max_batch == 32 ? 0 : b->options->max_batch;
-    char *name = vt_store_plan_name(b->stem, b->key.precision, b->key.arch, default_size ? NULL : size, batch);
+    char *name =
+        vt_store_plan_name(b->stem, b->key.precision, b->key.arch, chosen_size ? b->key.input_size : NULL, batch);
     char *path = name ? vt_path_join(directory, name) : NULL;
     free(name);
     return path;

@@ -28,15 +28,16 @@ struct vt_backend_builder {
     /* Channels per block that its kernels want for this precision. */
     int (*block)(enum vt_dtype dtype);
     /*
-     * Writes the names of tactics that can run `step` of `plan` (shapes, layouts and params set, choices empty), best guess
-     * first; returns how many (at most `capacity`). Each tactic's numerical class goes to classes[]: tactics of equal class give
-     * equal bytes.
+     * Writes the names of tactics that can run `step` of `plan` (shapes, layouts and params set, choices empty), best
+     * guess first; returns how many (at most `capacity`). Each tactic's numerical class goes to classes[]: tactics of
+     * equal class give equal bytes.
      */
     size_t (*tactics)(const struct vt_plan *plan, const struct vt_plan_step *step, const char **names,
         const char **classes, size_t capacity);
     /* Bytes of the packed constant that `tactic` wants for the step's weights; 0: none. */
     size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step, const char *tactic);
-    /* Packs float32 weights, CONV: [O, I/group, kh, kw], GEMM: [K, N], into `packed` (packed_bytes long, aligned, zeroed). */
+    /* Packs float32 weights, CONV: [O, I/group, kh, kw], GEMM: [K, N], into `packed` (packed_bytes long, aligned,
+     * zeroed). */
     enum vultus_status (*pack)(const struct vt_plan *plan, const struct vt_plan_step *step, const char *tactic,
         const float *weights, void *packed, struct vultus_error *error);
     /* vt_cpu_feature bits (or the back end's own) that the tactic needs at run time. */
@@ -50,11 +51,11 @@ struct vt_backend {
      * Prepares a plan (which must outlive the executable). Nothing is allocated for batches yet: workspace grows when a
      * larger batch than before is run, so steady batches run without allocating.
      */
-    enum vultus_status (*create)(const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out,
-        struct vultus_error *error);
+    enum vultus_status (*create)(
+        const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error);
     /*
-     * inputs[i] and outputs[i] are dense arrays of `batch` items in the plan's order. `profile` (NULL or n_steps entries) gets
-     * each step's time.
+     * inputs[i] and outputs[i] are dense arrays of `batch` items in the plan's order. `profile` (NULL or n_steps
+     * entries) gets each step's time.
      */
     enum vultus_status (*run)(struct vt_executable *executable, const void *const *inputs, void *const *outputs,
         int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);
@@ -63,8 +64,13 @@ struct vt_backend {
     const struct vt_backend_builder *builder;          /* NULL without the compiler */
 };
 
-/* All back ends of this build, NULL-terminated, in the default order of preference (registry.c is the one file that names them). */
+/* All back ends of this build, NULL-terminated, in the default order of preference (registry.c is the one file that
+ * names them). */
 const struct vt_backend *const *vt_backends(void);
 const struct vt_backend *vt_backend_find(const char *name); /* NULL when this build has none of that name */
+
+/* "0.1.0-1a2b3c4d5e6f": the version and a digest of the code that packs and runs plans. Plans of another build are
+ * refused. */
+const char *vt_backend_build(void);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/cpu.h"
+#include "config.h"
+#include "fingerprint.h"
 
 const struct vt_backend *const *vt_backends(void) {
     static const struct vt_backend *const all[] = {&vt_backend_cpu, NULL};
@@ -14,3 +16,5 @@ const struct vt_backend *vt_backend_find(const char *name) {
         if (strcmp((*b)->name, name) == 0) return *b;
     return NULL;
 }
+
+const char *vt_backend_build(void) { return VT_VERSION "-" VT_BACKEND_FINGERPRINT; }

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cpu.h"
-#include "base/strbuf.h"
 #include "compile/lowering.h"
-#include "config.h"
 #include "pass/pass.h"
 
 #define DEFAULT_SIDE 640
@@ -49,7 +46,9 @@ static enum vultus_status check_size(
     return VULTUS_OK;
 }
 
-static void copy_text(char *target, size_t size, const char *text) { snprintf(target, size, "%s", text ? text : ""); }
+static void copy_text(char *target, size_t size, const char *text) {
+    snprintf(target, size, "%.*s", (int)size - 1, text ? text : "");
+}
 
 static void fill_key(struct vt_plan *plan, const struct vt_compile_options *options, const struct vt_backend *backend,
     const struct vt_backend_report *report) {
@@ -59,7 +58,9 @@ static void fill_key(struct vt_plan *plan, const struct vt_compile_options *opti
     copy_text(key->arch, sizeof key->arch, report->arch);
     copy_text(key->cpu, sizeof key->cpu, report->device);
     copy_text(key->libraries, sizeof key->libraries, report->libraries);
-    copy_text(key->build, sizeof key->build, VT_VERSION);
+    /* Forced tactics are another build: they must not be found by those who did not ask for them. */
+    snprintf(key->build, sizeof key->build, "%s%s%s", vt_backend_build(), options->only_tactics ? " only " : "",
+        options->only_tactics ? options->only_tactics : "");
     snprintf(key->input_size, sizeof key->input_size, "%lldx%lld",
         (long long)(options->width > 0 ? options->width : DEFAULT_SIDE),
         (long long)(options->height > 0 ? options->height : DEFAULT_SIDE));

@@ -24,6 +24,11 @@ struct vt_engine {
 static enum vultus_status check_machine(
     const struct vt_plan *plan, const struct vt_backend *backend, struct vultus_error *error) {
     struct vt_backend_report report;
+    const char *build = vt_backend_build();
+    /* A plan made in memory carries no build: it is this one's. */
+    if (plan->key.build[0] && strncmp(plan->key.build, build, strlen(build)) != 0)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's build is %s, this library is %s; build the plan anew",
+            plan->key.build, build);
     backend->probe(&report);
     if (!report.usable)
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan is for back end %s, which is not usable here: %s",
