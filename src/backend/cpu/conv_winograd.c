@@ -198,13 +198,14 @@ enum vultus_status vt_conv_winograd4_pack(const struct vt_plan *plan, const stru
 }
 
 static void plan_ranges(const struct vt_plan_value *x, const struct vt_plan_value *y, const struct vt_window *w,
-    int64_t batch, struct job *job) {
+    int64_t batch, int threads, struct job *job) {
     measure(x, y, w, batch, job);
     const struct vt_conv_kernels *kernels = vt_conv_kernels_find(y->block);
     int64_t limit = range_limit(job->in_blocks, 2, y->block);
     int64_t blocks = vt_cpu_blocks(y);
     job->groups = vt_conv_split(blocks, vt_conv_choose_blocks(kernels->max_pixels, limit, blocks));
-    job->ranges = vt_conv_split(job->tiles, limit);
+    int64_t rounds = vt_div_up(vt_div_up(job->tiles, limit), threads); /* as many ranges for every thread */
+    job->ranges = vt_conv_split(job->tiles, vt_div_up(job->tiles, rounds * threads));
 }
 
 static int64_t range_scratch_floats(const struct job *job, int64_t lanes) {
@@ -217,7 +218,7 @@ size_t vt_conv_winograd4_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads) {
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
     struct job job;
-    plan_ranges(x, y, &step->params.window, batch, &job);
+    plan_ranges(x, y, &step->params.window, batch, threads, &job);
     return (size_t)(threads * range_scratch_floats(&job, y->block)) * sizeof(float);
 }
 
@@ -241,7 +242,7 @@ enum vultus_status vt_conv_winograd4_run(const struct vt_cpu_call *call, struct 
     struct job job;
     vt_conv_open(call, &job.conv);
     const struct vt_plan_value *y = job.conv.y;
-    plan_ranges(job.conv.x, y, job.conv.window, call->batch, &job);
+    plan_ranges(job.conv.x, y, job.conv.window, call->batch, job.conv.threads, &job);
     finish_plan(&job, job.conv.x->dims[1] * y->block);
     job.u_point = vt_cpu_blocks(y) * job.product.w_block;
     job.scratch = (float *)(void *)call->scratch;
