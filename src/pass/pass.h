@@ -5,18 +5,20 @@
 #include "graph/graph.h"
 
 /*
- * Each pass rewrites the graph in place and keeps it valid: same inputs, outputs and results (to rounding), topological order,
- * inferred shapes. They run on a graph whose input shapes are bound. *changed counts rewrites and may be NULL.
+ * Each pass rewrites the graph in place and keeps it valid: same inputs, outputs and results (to rounding), topological
+ * order, inferred shapes. They run on a graph whose input shapes are bound. *changed counts rewrites and may be NULL.
  */
 typedef enum vultus_status vt_pass(struct vt_graph *graph, size_t *changed, struct vultus_error *error);
 
 /* Nodes whose inputs are constants (Shape of a known shape included) become constants. */
 vt_pass vt_pass_fold_constants;
-/* Identity, Dropout, Cast to the same type, Reshape/Transpose that change nothing, and nodes whose outputs nobody reads. */
+/* Identity, Dropout, Cast to the same type, Reshape/Transpose that change nothing, and nodes whose outputs nobody
+ * reads. */
 vt_pass vt_pass_eliminate;
 /* Reshape/InstanceNormalization/Reshape/Mul/Add, as exporters write GroupNorm, becomes vultus.GroupNorm. */
 vt_pass vt_pass_recognise_group_norm;
-/* BatchNormalization: into the Conv or Gemm before it, exactly into a padded Conv after it (border values), else vultus.Affine. */
+/* BatchNormalization: into the Conv or Gemm before it, exactly into a padded Conv after it (border values), else
+ * vultus.Affine. */
 vt_pass vt_pass_fold_batch_norm;
 /* Mul and Add of constants per channel or scalar after a Conv or Gemm go into its weights and bias. */
 vt_pass vt_pass_fold_scale;
