@@ -22,6 +22,7 @@ struct vt_value {
     struct vt_node *producer; /* NULL for inputs and constants */
     size_t uses;              /* consuming node inputs plus graph outputs */
     size_t index;             /* scratch of whoever walks the graph */
+    bool owned;               /* a constant made by a pass, which may rewrite it in place while it has one use */
 };
 
 struct vt_node {
