@@ -17,6 +17,8 @@
 #define VT_PLAN_FORMAT_VERSION 1
 #define VT_PLAN_NONE UINT32_MAX
 #define VT_PLAN_MAX_CHOICES 4
+#define VT_PLAN_MAX_OPERANDS 64 /* inputs, and outputs, of a step */
+#define VT_PLAN_MAX_BATCH 65536
 #define VT_PLAN_ALIGNMENT 64
 
 enum vt_step {
@@ -150,7 +152,15 @@ void vt_plan_destroy(struct vt_plan *plan); /* NULL is fine */
 /* Bytes of one item of a value described by its other fields; false when they overflow or make no sense. */
 bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes);
 
-/* Writes the plan atomically. */
+/*
+ * Whether the plan can be run without further checks of its own consistency (INVALID, with the rule, when not): every
+ * index, enumerator, name, shape, window and size; values lie inside arena, weights, inputs and outputs; steps write only
+ * arena and outputs, never what they read; what a step reads was written before. What a tactic packed is opaque here: that
+ * its size is what the tactic wants is the back end's to check. Reading and writing a plan check it.
+ */
+enum vultus_status vt_plan_check(const struct vt_plan *plan, struct vultus_error *error);
+
+/* Checks the plan and writes it atomically. */
 enum vultus_status vt_plan_write(const struct vt_plan *plan, const char *path, struct vultus_error *error);
 
 /*
