@@ -50,7 +50,8 @@ static void show_progress(void *context, uint32_t done, uint32_t total, const ch
     struct vt_cli_progress *progress = context;
     bool terminal = isatty(STDERR_FILENO) == 1;
     uint64_t now = vt_now_ns(), pause = terminal ? 50000000u : 5000000000u;
-    if (progress->last_ns && now - progress->last_ns < pause) return;
+    if (!progress->last_ns) progress->last_ns = now; /* a build that is over at once shows nothing */
+    if (now - progress->last_ns < pause) return;
     progress->last_ns = now;
     progress->shown = true;
     fprintf(stderr, terminal ? "\r\033[Kvultus: building %s: %u/%u %s" : "vultus: building %s: %u/%u %s\n",
