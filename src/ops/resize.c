@@ -112,13 +112,16 @@ static float input_position(enum coordinate_mode mode, int64_t at, float scale, 
     }
 }
 
+/* A position this close to a half is a tie, as in onnxruntime: the error of the division must not decide. */
+#define TIE_TOLERANCE 1e-6f
+
 static float round_position(enum nearest_mode mode, float position) {
-    switch (mode) {
-    case FLOOR: return floorf(position);
-    case CEIL: return ceilf(position);
-    case ROUND_PREFER_FLOOR: return ceilf(position - 0.5f);
-    default: return roundf(position);
-    }
+    float below = floorf(position), rest = position - below;
+    if (mode == FLOOR) return below;
+    if (mode == CEIL) return ceilf(position);
+    bool tie = fabsf(rest - 0.5f) <= TIE_TOLERANCE;
+    bool up = tie ? mode == ROUND_PREFER_CEIL : rest > 0.5f;
+    return up ? below + 1 : below;
 }
 
 static struct neighbours find_neighbours(const struct resizing *r, float position, int64_t in) {

@@ -95,7 +95,8 @@ static enum vultus_status resolve_axis(
         return VULTUS_OK;
     }
     int64_t room = in + *before + *after - extent;
-    if (room < 0)
+    bool fits = room >= 0 || (window->ceil_mode && room > -stride);
+    if (!fits)
         return vt_fail(error, VULTUS_ERROR_INVALID,
             "the kernel spans %lld pixels of %s, the padded input has only %lld", (long long)extent, axis_names[axis],
             (long long)(room + extent));

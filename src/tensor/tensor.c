@@ -67,8 +67,10 @@ enum vultus_status vt_tensor_alloc(struct vt_arena *arena, enum vt_dtype dtype, 
     size_t bytes = (size_t)count * vt_dtype_size(dtype);
     void *data = vt_arena_alloc_aligned(arena, bytes, 64);
     if (!data) return vt_fail_memory(error, "a tensor", bytes);
-    *out = (struct vt_tensor){.dtype = dtype, .rank = rank, .data = data};
-    for (int i = 0; i < rank; i++) out->dims[i] = dims[i];
+    /* `dims` may be the dims of *out itself. */
+    struct vt_tensor made = {.dtype = dtype, .rank = rank, .data = data};
+    for (int i = 0; i < rank; i++) made.dims[i] = dims[i];
+    *out = made;
     return VULTUS_OK;
 }
 

@@ -119,6 +119,8 @@ static void windows_of_poolings_in_ceil_mode(void **state) {
     expect_window(ATTRS(POOL(1, 3)), NULL, 5, 7, I64(2, 3), none);
     /* With padding, a window that starts inside input + left padding stays: 4 rows + 1, windows at 0, 2, 4. */
     expect_window(ATTRS(POOL(2, 2), ATTR_INTS("pads", 1, 1, 1, 1)), NULL, 4, 5, I64(3, 3), I64(1, 1, 1, 1));
+    /* One window, although it reaches over the end. */
+    expect_window(ATTRS(POOL(4, 2)), NULL, 3, 4, I64(1, 1), none);
     expect_window(ATTRS(POOL(2, 3), ATTR_INTS("pads", 1, 1, 1, 1)), NULL, 5, 4, I64(2, 2), I64(1, 1, 1, 1));
 #undef POOL
 }
@@ -139,6 +141,8 @@ static void impossible_windows_are_refused(void **state) {
     expect_bad_window(NO_ATTRS, NULL, 8, "kernel_shape is missing");
     expect_bad_window(NO_ATTRS, empty, 8, "height is 0");
     expect_bad_window(NO_ATTRS, weight, 2, "spans 3 pixels of height, the padded input has only 2");
+    expect_bad_window(ATTRS(ATTR_INTS("kernel_shape", 4, 4), ATTR_INTS("strides", 2, 2), attr_int("ceil_mode", 1)),
+        NULL, 2, "spans 4 pixels");
     expect_bad_window(NO_ATTRS, weight, -1, "height is -1");
     expect_bad_window(NO_ATTRS, weight, INT64_MAX, "height is 9223372036854775807");
     expect_bad_window(ATTRS(kernel), weight, 8, "kernel_shape is 2x2 but the weight's kernel is 3x3");
