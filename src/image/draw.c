@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -133,7 +134,7 @@ void vt_draw_outlined_text(struct vt_image *image, int x, int y, double size, st
 int vt_text_width(double size, const char *text) {
     int units = 0;
     for (const char *c = text; *c; c++) units += vt_font_glyph(*c)->width + (c[1] ? VT_FONT_GAP : 0);
-    return (int)ceil(units * size / VT_FONT_CAP_HEIGHT);
+    return clamp_to_int(ceil(units * size / VT_FONT_CAP_HEIGHT), 0, INT_MAX);
 }
 
 void vt_copy_image(const struct vt_image *source, struct vt_image *target, int x, int y) {

@@ -77,7 +77,7 @@ static const struct vt_glyph glyphs['~' - ' ' + 1] = {
     {2, "1m1e 1q1p"},                                          /* i */
     {3, "2m2b1a0a 2q2p"},                                      /* j */
     {6, "0q0e 5m0h 2j6e"},                                     /* k */
-    {2, "1q1e"},                                               /* l */
+    {3, "1q1g2e3e"},                                           /* l */
     {10, "0m0e 0k2m3m5k5e 5k7m8m:k:e"},                        /* m */
     {6, "0m0e 0k2m4m6k6e"},                                    /* n */
     {6, "2m0k0g2e4e6g6k4m2m"},                                 /* o */

@@ -57,15 +57,15 @@ enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_ima
     return status;
 }
 
-static void axis_fini(struct vt_resample_axis *axis) {
+void vt_resample_axis_fini(struct vt_resample_axis *axis) {
     free(axis->cells);
     free(axis->weights);
     free(axis->taps);
 }
 
 void vt_resampler_fini(struct vt_resampler *r) {
-    axis_fini(&r->columns);
-    axis_fini(&r->rows);
+    vt_resample_axis_fini(&r->columns);
+    vt_resample_axis_fini(&r->rows);
     *r = (struct vt_resampler){0};
 }
 

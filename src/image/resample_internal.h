@@ -70,6 +70,7 @@ enum vultus_status vt_area_axis_init(struct vt_resample_axis *axis, int source, 
     bool whole_factor, struct vultus_error *error);
 enum vultus_status vt_linear_axis_init(struct vt_resample_axis *axis, int source, int margin, int target, double step,
     bool clamp_weights, struct vultus_error *error);
+void vt_resample_axis_fini(struct vt_resample_axis *axis);
 void vt_area_row(const struct vt_resampler *resampler, struct vt_resample_scratch *scratch, int y);
 void vt_linear_row(const struct vt_resampler *resampler, struct vt_resample_scratch *scratch, int y);
 

@@ -23,7 +23,7 @@ struct position {
 static bool invert(const double m[6], double inverse[6]) {
     double determinant = m[0] * m[4] - m[1] * m[3];
     double d = 1 / determinant;
-    if (determinant == 0 || !isfinite(d)) return false;
+    if (determinant == 0 || !isfinite(determinant) || !isfinite(d)) return false;
     inverse[0] = m[4] * d;
     inverse[1] = m[1] * -d;
     inverse[3] = m[3] * -d;
