@@ -305,7 +305,7 @@ static void test_refusals(void **state) {
     assert_int_equal(check(&s), 0);
     s.block = 4;
     s.plain = true;
-    assert_int_equal(check(&s), 0); /* more channels than a picture has */
+    assert_int_equal(check(&s), 0); /* more taps than a plain input may have */
 }
 
 int main(void) {

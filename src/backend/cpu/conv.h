@@ -20,12 +20,14 @@ struct vt_conv_tail {
 
 /* What the tiles of one call have in common. */
 struct vt_conv_shape {
-    int64_t x_plane;                 /* between input blocks (between channels of a plain input) */
+    int64_t x_plane;                 /* between input blocks */
     int64_t x_pixel;                 /* between the inputs of neighbouring outputs */
     int64_t x_tap_row, x_tap_column; /* between taps, dilation included */
     int64_t kernel_rows, kernel_columns;
-    int64_t channels; /* input channels that count; others are not read */
-    int64_t w_block;  /* between output blocks of the weights */
+    int64_t channels;    /* input channels that count; others are not read */
+    const int32_t *taps; /* plain input: offsets from the first tap, channel by channel */
+    int64_t tap_count;
+    int64_t w_block; /* between output blocks of the weights */
     int64_t y_plane, residual_plane;
     const float *bias; /* per output channel, padded to whole blocks; NULL: zeros */
     struct vt_conv_tail tail;

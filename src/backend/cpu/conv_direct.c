@@ -7,13 +7,16 @@
 #include "backend/cpu/conv.h"
 #include "base/checked.h"
 
+#define MOST_PLAIN_TAPS 256 /* a list of them is made for each run */
+
 bool vt_conv_direct_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     return vt_conv_input(plan, step, 0)->layout == VT_LAYOUT_BLOCKED && step->params.window.group == 1;
 }
 
 bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0);
-    return x->layout == VT_LAYOUT_PLAIN && x->dims[1] <= 4 && step->params.window.group == 1;
+    const struct vt_window *w = &step->params.window;
+    return x->layout == VT_LAYOUT_PLAIN && w->group == 1 && x->dims[1] * w->kernel[0] * w->kernel[1] <= MOST_PLAIN_TAPS;
 }
 
 /* Weights of one block of outputs: `group` channels lie together, in blocked inputs as many as there are lanes. */
@@ -179,11 +182,23 @@ static void plain_unit(void *context, size_t unit, int thread) {
     const struct job *job = context;
     struct band band;
     int64_t chunk = locate(job, unit, &band);
-    float *copy = job->scratch + thread * job->conv.x->dims[1] * job->conv.shape.x_plane;
+    float *copy = job->scratch + thread * job->conv.x->dims[1] * job->band_rows * job->band_width;
     copy_band(job, &band, copy);
     band.x = copy;
     band.x_row = job->conv.window->stride[0] * job->band_width;
     run_band(job, &band, chunk);
+}
+
+static int64_t list_taps(const struct job *job, int32_t *taps) {
+    const struct vt_window *w = job->conv.window;
+    int64_t count = 0;
+    for (int64_t c = 0; c < job->conv.x->dims[1]; c++) {
+        for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
+            int64_t row = (c * job->band_rows + ky * w->dilation[0]) * job->band_width;
+            for (int64_t kx = 0; kx < w->kernel[1]; kx++) taps[count++] = (int32_t)(row + kx * w->dilation[1]);
+        }
+    }
+    return count;
 }
 
 enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error) {
@@ -200,9 +215,9 @@ enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vult
     job.band_rows = span(w, 0, job.rows);
     job.band_width = span(w, 1, job.conv.y->dims[3]);
     s->x_pixel = w->stride[1];
-    s->x_tap_row = w->dilation[0] * job.band_width;
-    s->x_tap_column = w->dilation[1];
-    s->x_plane = job.band_rows * job.band_width;
+    int32_t taps[MOST_PLAIN_TAPS];
+    s->taps = taps;
+    s->tap_count = list_taps(&job, taps);
     job.scratch = (float *)(void *)call->scratch;
     vt_pool_run(call->pool, (size_t)(job.chunks * job.conv.batch * job.bands), plain_unit, &job);
     return VULTUS_OK;

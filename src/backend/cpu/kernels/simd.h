@@ -36,6 +36,14 @@ typedef int32_t vi __attribute__((vector_size(4 * VL), may_alias));
 ALWAYS_INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 ALWAYS_INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
 
+/* Keeps a value in a register where the compiler would rather load it for every use. */
+ALWAYS_INLINE vf keep(vf v) {
+#if defined(__AVX__)
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
+
 ALWAYS_INLINE vf splat(float s) {
 #if VL == 16
     return (vf){s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s};
