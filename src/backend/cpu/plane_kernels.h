@@ -54,6 +54,9 @@ struct vt_plane_kernels {
         int64_t columns);
     void (*scatter)(float *plane, const float *pixels, int64_t channel_stride, int64_t column_stride, int channels,
         int64_t columns);
+    /* y = act2(act1(x) + residual); residual and slope may be NULL, y may be x. */
+    void (*finish)(float *y, const float *x, const float *residual, int64_t columns, const struct vt_tail *tail,
+        const float *slope);
     /* Fills the border of the block that starts at `block` with the pixel `value`. */
     void (*border)(float *block, const struct vt_plane_border *border, const float *value);
 };

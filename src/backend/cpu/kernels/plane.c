@@ -177,6 +177,20 @@ static void scatter(
         scatter_loop(plane, pixels, channel_stride, column_stride, channels, columns);
 }
 
+ALWAYS_INLINE void finish_loop(enum vt_activation act1, float *y, const float *x, const float *residual,
+    int64_t columns, const struct vt_tail *tail, vf slope) {
+    for (int64_t i = 0; i < columns; i++) {
+        vf v = activate(act1, load(x + i * VL), tail->act1_alpha, tail->act1_beta, slope);
+        if (residual) v += load(residual + i * VL);
+        store(y + i * VL, activate(tail->act2, v, tail->act2_alpha, tail->act2_beta, v));
+    }
+}
+
+static void finish(
+    float *y, const float *x, const float *residual, int64_t columns, const struct vt_tail *tail, const float *slope) {
+    FOR_EACH_ACTIVATION(tail->act1, finish_loop, y, x, residual, columns, tail, slope ? load(slope) : splat(0));
+}
+
 ALWAYS_INLINE float *fill(float *y, int64_t pixels, vf value) {
     for (int64_t i = 0; i < pixels; i++) store(y + i * VL, value);
     return y + pixels * VL;
@@ -201,5 +215,6 @@ const struct vt_plane_kernels VT_PLANE_KERNELS = {
     .moments = moments,
     .gather = gather,
     .scatter = scatter,
+    .finish = finish,
     .border = border,
 };
