@@ -65,7 +65,7 @@ enum vultus_status vt_affine_read(
     int constant_index = arithmetic && node->inputs[0]->constant ? 0 : 1;
     *out = (struct vt_channel_affine){.x = node->inputs[arithmetic ? 1 - constant_index : 0]};
     if (out->x->constant || out->x->dtype != VT_DTYPE_F32 || out->x->rank < 2) return VULTUS_OK;
-    if (!vt_rewrite_same_dims(out->x, node->outputs[0]) || !vt_value_static_dims(out->x, out->dims)) return VULTUS_OK;
+    if (!vt_value_static_dims(out->x, out->dims)) return VULTUS_OK;
     out->channels = out->dims[1];
     out->scale = vt_arena_alloc_array(&rewrite->scratch, (size_t)out->channels + 1, sizeof *out->scale);
     out->shift = vt_arena_alloc_array(&rewrite->scratch, (size_t)out->channels + 1, sizeof *out->shift);
@@ -98,11 +98,13 @@ static bool has_no_tail(const struct vt_node *node, size_t residual_index) {
     return tail.act1 == VT_ACT_NONE && tail.act2 == VT_ACT_NONE && !vt_rewrite_input(node, residual_index);
 }
 
-/* Output channel c of the weights is values[c][inner] (Conv) or values[outer][c] (Gemm). */
+/* Weights are values[channel][inner] (Conv) or values[outer][channel] (Gemm). */
 static void scale_weights(float *values, const struct vt_tensor *weights, bool conv, const double *scale) {
-    int64_t count = vt_tensor_count(weights), channels = weights->dims[conv ? 0 : 1];
-    int64_t inner = conv && channels > 0 ? count / channels : 1;
-    for (int64_t i = 0; i < count; i++) values[i] = (float)(values[i] * scale[i / inner % channels]);
+    int64_t channels = weights->dims[conv ? 0 : 1], outer = conv ? 1 : weights->dims[0];
+    int64_t inner = conv ? weights->dims[1] * weights->dims[2] * weights->dims[3] : 1;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t i = 0; i < inner; i++, values++) *values = (float)(*values * scale[c]);
 }
 
 static enum vultus_status scale_linear(

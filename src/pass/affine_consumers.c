@@ -32,32 +32,31 @@ struct consumers {
 
 /* ------------------------------------------------------------ finding and checking */
 
-/* Whether `node` reads `value` as its data and nothing else. */
-static bool reads_as_data(const struct vt_node *node, const struct vt_value *value) {
+static bool reads(const struct vt_node *node, const struct vt_value *value) {
     for (size_t i = 0; i < node->n_inputs; i++)
-        if ((node->inputs[i] == value) != (i == 0)) return false;
-    return node->n_inputs > 0;
+        if (node->inputs[i] == value) return true;
+    return false;
 }
 
-/* The readers of `value`, each its data input only, appended with the given first node (NULL: themselves). */
-static bool collect(
-    struct vt_rewrite *rewrite, const struct vt_value *value, struct vt_node *first, struct consumers *found) {
+/*
+ * Appends the readers of `value`, those behind reshapes with the given first node (NULL: themselves). False when one
+ * has it elsewhere than as its data, or something else counts as a use: a second input of the same node, a graph
+ * output.
+ */
+static bool collect(const struct vt_value *value, struct vt_node *first, struct consumers *found) {
     size_t readers = 0;
-    if (value->uses == 0 || vt_graph_is_output(rewrite->graph, value)) return false;
     for (struct vt_node *n = value->producer->next; n && readers < value->uses; n = n->next) {
-        bool reads = false;
-        for (size_t i = 0; i < n->n_inputs; i++) reads |= n->inputs[i] == value;
-        if (!reads) continue;
-        if (!reads_as_data(n, value) || found->count == MOST_CONSUMERS) return false;
+        if (!reads(n, value)) continue;
+        if (n->inputs[0] != value || found->count == MOST_CONSUMERS) return false;
         readers++;
         if (vt_rewrite_is_reshape(n->op)) {
-            /* Two products behind one reshape would have the reshape's input set twice, to the same value. */
-            if (!collect(rewrite, n->outputs[0], first ? first : n, found)) return false;
+            /* Two products behind one reshape will both set the reshape's input, to the same value. */
+            if (!collect(n->outputs[0], first ? first : n, found)) return false;
         } else {
             found->items[found->count++] = (struct consumer){first ? first : n, n};
         }
     }
-    return readers == value->uses;
+    return readers > 0 && readers == value->uses;
 }
 
 /* The border of a convolution over x, NULL when none is needed; false when there is no usable one. */
@@ -90,15 +89,14 @@ static bool conv_takes(
            find_border(rewrite, conv, affine, &window, border);
 }
 
-/* Its rows must be whole channels of x, as [N,C,...] flattened to [N,K] gives. */
+/* Its rows are x's elements of one item, channel by channel: what [N,C,...] flattened to [N,K] gives. */
 static bool product_takes(const struct vt_node *product, const struct vt_channel_affine *affine) {
     const struct vt_tensor *weights = vt_rewrite_f32(product->inputs[1]);
-    int64_t dims[VT_MAX_RANK], features = 1;
+    int64_t features = 1;
     for (int axis = 1; axis < affine->x->rank; axis++)
         if (!vt_mul_i64(features, affine->dims[axis], &features)) return false;
-    return weights && weights->rank == 2 && vt_affine_is_channels(product, 2, weights->dims[1]) &&
-           product->inputs[0]->rank == 2 && vt_value_static_dims(product->inputs[0], dims) &&
-           dims[0] == affine->dims[0] && dims[1] == features && weights->dims[0] == features;
+    return weights && weights->rank == 2 && weights->dims[0] == features &&
+           vt_affine_is_channels(product, 2, weights->dims[1]);
 }
 
 static enum vultus_status check(
@@ -184,7 +182,7 @@ static enum vultus_status fold_consumer(
 enum vultus_status vt_affine_fold_into_consumers(
     struct vt_rewrite *rewrite, struct vt_node *node, const struct vt_channel_affine *affine, bool *folded) {
     struct consumers found = {.count = 0};
-    *folded = collect(rewrite, node->outputs[0], NULL, &found) && found.count > 0;
+    *folded = collect(node->outputs[0], NULL, &found);
     enum vultus_status status = check(rewrite, &found, affine, folded);
     for (size_t i = 0; !status && *folded && i < found.count; i++) status = fold_consumer(rewrite, &found, i, affine);
     if (status || !*folded) return status;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/checked.h"
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
@@ -15,13 +16,18 @@ static void canonicalise_conv(struct vt_rewrite *rewrite, struct vt_node *node) 
     rewrite->changed++;
 }
 
+/* Rows transposed together, so that what is written stays in the cache. */
+#define TILE 16
+
 /* out[k][n] = alpha * B[n][k] when `transposed`, else alpha * B[k][n]. */
 static void copy_weights(float *out, const struct vt_tensor *b, bool transposed, float alpha) {
     const float *source = b->data;
-    int64_t rows = b->dims[0], columns = b->dims[1];
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++)
-            out[transposed ? j * rows + i : i * columns + j] = alpha * source[i * columns + j];
+    int64_t rows = b->dims[0], columns = b->dims[1], count = transposed ? 0 : rows * columns;
+    for (int64_t i = 0; i < count; i++) out[i] = alpha * source[i];
+    for (int64_t first = 0; transposed && first < rows; first += TILE)
+        for (int64_t column = 0; column < columns; column++)
+            for (int64_t row = first; row < vt_min_i64(first + TILE, rows); row++)
+                out[column * rows + row] = alpha * source[row * columns + column];
 }
 
 static struct vt_value *product_weights(struct vt_rewrite *rewrite, struct vt_value *b, bool transposed, float alpha) {

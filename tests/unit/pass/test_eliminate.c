@@ -20,7 +20,7 @@ static void test_nodes_that_change_nothing_go(void **state) {
 
 static void test_nodes_that_change_something_stay(void **state) {
     struct pass_test *t = *state;
-    struct vt_value *x = input(t, DIMS(1, 3, 4, 4));
+    struct vt_value *x = NODE(t, VT_OP_RELU, NO_ATTRS, input(t, DIMS(1, 3, 4, 4)));
     output(t, NODE(t, VT_OP_TRANSPOSE, ATTRS(ATTR_INTS("perm", 0, 1, 3, 2)), x));
     output(t, NODE(t, VT_OP_TRANSPOSE, NO_ATTRS, x));
     output(t, NODE(t, VT_OP_RESHAPE, NO_ATTRS, x, INTS(t, 1, 4, 3, 4)));

@@ -87,6 +87,7 @@ static void test_shared_weights_are_copied(void **state) {
         struct vt_value *y = NODE(t, VT_OP_CONV, NO_ATTRS, x, weights, bias);
         output(t, i < 2 ? batch_norm(t, y) : y);
     }
+    weights->owned = bias->owned = true;
     expect_pass(t, vt_pass_fold_batch_norm, true);
     assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV), 2);
 }
@@ -212,6 +213,17 @@ static void test_a_border_that_is_there_moves_along(void **state) {
     assert_int_equal(t->graph->n_nodes, 2);
 }
 
+/* An Affine that sends 0 to the border leaves none. */
+static void test_a_border_that_becomes_zero_goes(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *x = NODE(t, VT_OP_TANH, NO_ATTRS, input(t, DIMS(1, 4, 6, 6))), *shift = uniform(t, -3, 3, DIMS(4));
+    struct vt_value *y = NODE(t, VT_OP_AFFINE, NO_ATTRS, x, uniform(t, 1, 2, DIMS(4)), shift);
+    output(t, NODE(t, VT_OP_FUSED_CONV, ATTRS(ATTR_INTS("pads", 1, 1, 1, 1)), y, uniform(t, -1, 1, DIMS(5, 4, 3, 3)),
+                  NULL, shift));
+    expect_pass(t, vt_pass_fold_batch_norm, true);
+    assert_null(border_of(find_node(t->graph, VT_OP_FUSED_CONV)));
+}
+
 /* x * scale + shift with the given factors in channel 1 of 3, before a convolution. */
 static void scale_before_conv(struct pass_test *t, float scale, float shift, int64_t pad) {
     const float scales[3] = {1, scale, 2}, shifts[3] = {0.5f, shift, -1}, mean[3] = {0}, variance[3] = {1, 1, 1};
@@ -293,6 +305,28 @@ static void test_data_that_is_also_residual(void **state) {
     output(t, NODE(t, VT_OP_FUSED_CONV, NO_ATTRS, y, uniform(t, -1, 1, DIMS(4, 4, 1, 1)), NULL, NULL, NULL, y));
     expect_pass(t, vt_pass_fold_batch_norm, true);
     assert_int_equal(count_nodes(t->graph, VT_OP_AFFINE), 1);
+}
+
+static void test_a_residual_is_not_data(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *x = NODE(t, VT_OP_TANH, NO_ATTRS, input(t, DIMS(1, 4, 6, 6))), *y = batch_norm(t, x);
+    output(t, NODE(t, VT_OP_FUSED_CONV, NO_ATTRS, x, uniform(t, -1, 1, DIMS(4, 4, 1, 1)), NULL, NULL, NULL, y));
+    expect_pass(t, vt_pass_fold_batch_norm, true);
+    assert_int_equal(count_nodes(t->graph, VT_OP_AFFINE), 1);
+}
+
+/* Not until the dead reader is eliminated. */
+static void test_a_reader_that_nobody_reads(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *y = batch_norm(t, NODE(t, VT_OP_TANH, NO_ATTRS, input(t, DIMS(1, 4, 6, 6))));
+    NODE(t, VT_OP_FLATTEN, NO_ATTRS, y);
+    output(t, conv(t, y, 4, 3, ATTRS(ATTR_INTS("pads", 1, 1, 1, 1))));
+    expect_pass(t, vt_pass_fold_batch_norm, true);
+    assert_int_equal(count_nodes(t->graph, VT_OP_AFFINE), 1);
+    run_pass(t, vt_pass_eliminate, true);
+    run_pass(t, vt_pass_fold_batch_norm, true);
+    expect_same_results(t, 1e-5);
+    assert_int_equal(count_nodes(t->graph, VT_OP_AFFINE), 0);
 }
 
 /* ------------------------------------------------------------ before a product */
@@ -390,6 +424,7 @@ int main(void) {
         PASS_TEST(test_several_convolutions_share_a_border),
         PASS_TEST(test_two_norms_of_one_value_have_two_borders),
         PASS_TEST(test_a_border_that_is_there_moves_along),
+        PASS_TEST(test_a_border_that_becomes_zero_goes),
         PASS_TEST(test_a_dead_channel_with_a_shift_is_refused),
         PASS_TEST(test_a_dead_channel_without_a_shift_folds),
         PASS_TEST(test_a_dead_channel_without_padding_folds),
@@ -400,6 +435,8 @@ int main(void) {
         PASS_TEST(test_a_norm_that_is_an_output_stays),
         PASS_TEST(test_weights_that_are_computed_take_nothing),
         PASS_TEST(test_data_that_is_also_residual),
+        PASS_TEST(test_a_residual_is_not_data),
+        PASS_TEST(test_a_reader_that_nobody_reads),
         PASS_TEST(test_before_flatten_and_gemm),
         PASS_TEST(test_before_reshapes_and_two_products),
         PASS_TEST(test_before_a_product_of_rank_two),

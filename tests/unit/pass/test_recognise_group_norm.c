@@ -62,6 +62,16 @@ static void test_inner_values_that_others_read(void **state) {
     struct vt_value *y = exported_norm(t, x, 3, uniform(t, 1, 2, DIMS(3)), uniform(t, 1, 2, DIMS(3)));
     output(t, y);
     output(t, y->producer->inputs[0]);
+    struct vt_value *z = exported_norm(t, x, 3, uniform(t, 1, 2, DIMS(3)), uniform(t, 1, 2, DIMS(3)));
+    output(t, z);
+    output(t, NODE(t, VT_OP_EXP, NO_ATTRS, z->producer->inputs[0]->producer->inputs[0]));
+    expect_pass(t, vt_pass_recognise_group_norm, false);
+}
+
+static void test_factors_of_others_stay(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *y = conv(t, input(t, DIMS(1, 3, 6, 7)), 4, 3, NO_ATTRS);
+    output(t, NODE(t, VT_OP_MUL, NO_ATTRS, y, scalar(t, 2)));
     expect_pass(t, vt_pass_recognise_group_norm, false);
 }
 
@@ -96,6 +106,7 @@ int main(void) {
         PASS_TEST(test_instance_norm_is_a_group_per_channel),
         PASS_TEST(test_a_split_of_rank_four),
         PASS_TEST(test_inner_values_that_others_read),
+        PASS_TEST(test_factors_of_others_stay),
         PASS_TEST(test_another_shape_behind),
         PASS_TEST(test_groups_that_cut_channels),
         PASS_TEST(test_factors_that_are_computed),
