@@ -98,7 +98,7 @@ static void run_compiled(const char *model, const char *tactics, const float *ba
     struct vt_tensor wanted[BATCH][MOST_IO], size_t n_outputs) {
     struct loaded l;
     struct vultus_error error = {0};
-    struct vt_plan *plan;
+    struct vt_plan *plan = NULL;
     struct vt_engine *engine;
     struct vt_pool *pool;
     assert_true(load(model, &l));
