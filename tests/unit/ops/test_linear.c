@@ -66,6 +66,37 @@ static void fused_convolution_fills_its_border(void **state) {
         F32(0 + 10 + 200 + 0 + 30000 + 400000, 1 + 20 + 0 + 3000 + 40000 + 0));
 }
 
+/* A border is what the input would be continued with: padding by hand first must give the same. */
+static void a_border_equals_padding_beforehand(void **state) {
+    (void)state;
+    enum {
+        C = 4,
+        H = 5,
+        W = 6,
+        TOP = 2,
+        LEFT = 1,
+        BOTTOM = 1,
+        RIGHT = 3,
+        PH = TOP + H + BOTTOM,
+        PW = LEFT + W + RIGHT
+    };
+    struct vt_tensor x = ramp(DIMS(2, C, H, W), -7, 0.25f), border = VECTOR_F32(5, -7, 0.5f, 11);
+    struct vt_tensor weight = ramp(DIMS(6, C / 2, 3, 2), -2, 0.125f), padded = ramp(DIMS(2, C, PH, PW), 0, 0);
+    const float *from = x.data;
+    float *to = padded.data;
+    for (int plane = 0; plane < 2 * C; plane++)
+        for (int row = -TOP; row < H + BOTTOM; row++)
+            for (int column = -LEFT; column < W + RIGHT; column++) {
+                bool inside = row >= 0 && row < H && column >= 0 && column < W;
+                *to++ = inside ? from[(plane * H + row) * W + column] : ((const float *)border.data)[plane % C];
+            }
+    const struct vt_attr strides = ATTR_INTS("strides", 2, 1), dilations = ATTR_INTS("dilations", 1, 2);
+    const struct vt_attr group = attr_int("group", 2), pads = ATTR_INTS("pads", TOP, LEFT, BOTTOM, RIGHT);
+    struct vt_tensor expected = run_op(VT_OP_CONV, ATTRS(strides, dilations, group), INPUTS(&padded, &weight));
+    expect_f32(run_op(VT_OP_FUSED_CONV, ATTRS(strides, dilations, group, pads), INPUTS(&x, &weight, NULL, &border)),
+        expected.rank, expected.dims, expected.data);
+}
+
 static void fused_convolution_runs_its_tail(void **state) {
     (void)state;
     struct vt_tensor x = view(VT_DTYPE_F32, DIMS(1, 1, 1, 3), F32(-4, 1, 2));
@@ -219,6 +250,7 @@ int main(void) {
         OP_TEST(convolution_groups_and_batches),
         OP_TEST(convolution_of_a_large_picture),
         OP_TEST(fused_convolution_fills_its_border),
+        OP_TEST(a_border_equals_padding_beforehand),
         OP_TEST(fused_convolution_runs_its_tail),
         OP_TEST(convolutions_that_do_not_fit),
         OP_TEST(gemm_transposes_and_scales),
