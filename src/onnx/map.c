@@ -194,7 +194,8 @@ static enum vultus_status map_constant(struct vt_onnx_reader *reader, struct vt_
             "a constant needs one attribute, no input and one output, not %zu, %zu and %zu", node->n_attrs,
             node->n_inputs, node->n_outputs);
     const struct vt_attr *attr = &node->attrs[0];
-    struct vt_tensor content = {.rank = 1, .dims = {(int64_t)attr->count}};
+    const int64_t count = (int64_t)attr->count;
+    struct vt_tensor content = {.rank = 1};
     switch (attr->kind) {
     case VT_ATTR_TENSOR: content = *attr->tensor; break;
     case VT_ATTR_FLOATS: content.dtype = VT_DTYPE_F32; break;
@@ -206,7 +207,7 @@ static enum vultus_status map_constant(struct vt_onnx_reader *reader, struct vt_
         if (attr->kind == VT_ATTR_FLOAT) source = &attr->f;
         if (attr->kind == VT_ATTR_INTS) source = attr->ints;
         if (attr->kind == VT_ATTR_FLOATS) source = attr->floats;
-        if (vt_tensor_alloc(reader->arena, content.dtype, content.rank, content.dims, &content, NULL))
+        if (vt_tensor_alloc(reader->arena, content.dtype, content.rank, &count, &content, NULL))
             return vt_onnx_memory_fail(reader);
         if (vt_tensor_bytes(&content)) memcpy(content.data, source, vt_tensor_bytes(&content));
     }

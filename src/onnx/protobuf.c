@@ -119,7 +119,9 @@ enum vultus_status vt_pb_text(const struct vt_pb_field *field, struct vt_arena *
             return vt_pb_fail(text.source, at, VULTUS_ERROR_FORMAT, "a text holds the control character %u", *at);
     size_t size = (size_t)(text.end - text.cursor);
     char *copy = vt_arena_alloc(arena, size + 1);
-    if (!copy) return vt_fail_memory(text.source->error, "a model's texts", size + 1);
+    if (!copy)
+        return vt_pb_fail(
+            text.source, field->at, VULTUS_ERROR_MEMORY, "a text of %zu bytes exceeds the memory limit", size);
     if (size) memcpy(copy, text.cursor, size);
     *out = copy;
     return VULTUS_OK;
@@ -171,6 +173,7 @@ enum vultus_status vt_pb_numbers(const struct vt_pb *message, uint32_t number, e
     if (status || !out->count) return status;
     out->items = vt_arena_alloc_array(arena, out->count, number_size(wire));
     if (!out->items)
-        return vt_fail_memory(message->source->error, "a model's numbers", (unsigned long long)out->count * 8);
+        return vt_pb_fail(
+            message->source, message->cursor, VULTUS_ERROR_MEMORY, "%zu numbers exceed the memory limit", out->count);
     return walk_numbers(*message, number, out);
 }

@@ -54,7 +54,7 @@ enum vultus_status vt_onnx_node_fail(const struct vt_onnx_reader *reader, const 
 
 enum vultus_status vt_onnx_memory_fail(const struct vt_onnx_reader *reader) {
     return vt_onnx_fail(
-        reader, VULTUS_ERROR_MEMORY, "the graph does not fit the %zu bytes it may take", reader->arena->limit);
+        reader, VULTUS_ERROR_MEMORY, "the graph exceeds the memory limit of %zu bytes", reader->arena->limit);
 }
 
 static enum vultus_status read_initializer(struct vt_onnx_reader *reader, struct vt_pb message) {
