@@ -20,7 +20,8 @@ vt_pass vt_pass_recognise_group_norm;
 /* BatchNormalization: into the Conv or Gemm before it, exactly into a padded Conv after it (border values), else
  * vultus.Affine. */
 vt_pass vt_pass_fold_batch_norm;
-/* Mul and Add of constants per channel or scalar after a Conv or Gemm go into its weights and bias. */
+/* Mul, Div, Add and Sub of constants per channel or scalar: the same; without such a neighbour only pictures become
+ * Affine. */
 vt_pass vt_pass_fold_scale;
 /* Elementwise activations move before a Transpose/Reshape chain so that they can be fused into what produces it. */
 vt_pass vt_pass_hoist_activation;
