@@ -22,7 +22,9 @@ struct plan_builder {
     struct vt_plan *plan;
     uint8_t *weights; /* grows as constants are added */
     size_t weights_bytes;
-    struct vt_arena arena; /* of test data */
+    struct vt_arena arena;         /* of test data */
+    const uint8_t *checked_output; /* builder_check's, of all items */
+    size_t checked_output_bytes;
     uint32_t seed;
 };
 

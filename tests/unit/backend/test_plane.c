@@ -14,16 +14,15 @@ static const int32_t pads[][4] = {{0, 0, 0, 0}, {1, 1, 1, 1}, {2, 0, 1, 3}};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Calls `one` for every block that this CPU handles, size and pair of pads. */
+/* Calls `one` for every block that this CPU handles and size, with pads that take turns. */
 static void sweep(void (*one)(int block, const int64_t *size, const int32_t *in_pad, const int32_t *out_pad)) {
-    bool any = false;
+    size_t turn = 0;
     for (size_t b = 0; b < COUNT(blocks); b++) {
         if (!vt_plane_kernels_find(blocks[b])) continue;
-        any = true;
-        for (size_t s = 0; s < COUNT(sizes); s++)
-            for (size_t p = 0; p < COUNT(pads); p++) one(blocks[b], sizes[s], pads[p], pads[COUNT(pads) - 1 - p]);
+        for (size_t s = 0; s < COUNT(sizes); s++, turn++)
+            one(blocks[b], sizes[s], pads[turn % COUNT(pads)], pads[turn / 2 % COUNT(pads)]);
     }
-    assert_true(any);
+    assert_true(turn > 0);
 }
 
 static struct vt_attrs tail_attrs(struct vt_attr attrs[3], const struct vt_tail *tail) {
