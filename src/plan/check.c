@@ -69,7 +69,7 @@ static const char *place_rule_broken(const struct vt_plan *plan, const struct vt
                    ? NULL
                    : "it must lie inside the weights";
     }
-    return "its storage is unknown";
+    return NULL;
 }
 
 static enum vultus_status check_value(const struct vt_plan *plan, uint32_t i, struct vultus_error *error) {
@@ -77,6 +77,7 @@ static enum vultus_status check_value(const struct vt_plan *plan, uint32_t i, st
     uint64_t needed;
     if (!v->name) return bad_value(plan, i, "it must have a name", error);
     if ((unsigned)v->layout > VT_LAYOUT_BLOCKED) return bad_value(plan, i, "its layout is unknown", error);
+    if ((unsigned)v->storage > VT_STORAGE_CONSTANT) return bad_value(plan, i, "its storage is unknown", error);
     if (v->dtype == VT_DTYPE_NONE || (unsigned)v->dtype >= VT_DTYPE_COUNT || !vt_plan_value_bytes(v, &needed))
         return bad_value(plan, i, "its element type, dims, block and pads must describe addressable memory", error);
     for (int d = v->rank; d < VT_MAX_RANK; d++)

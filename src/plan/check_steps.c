@@ -63,7 +63,7 @@ static bool in_range(const int64_t *values, int n, int64_t least) {
 static int64_t window_positions(const struct vt_window *w, int axis, int64_t size) {
     int64_t extent = w->dilation[axis] * (w->kernel[axis] - 1) + 1;
     int64_t room = size + w->pad[axis] + w->pad[axis + 2] - extent;
-    if (room < 0) return 0;
+    if (room < 0 && !(w->ceil_mode && room > -w->stride[axis])) return 0;
     if (!w->ceil_mode) return room / w->stride[axis] + 1;
     int64_t positions = (room + w->stride[axis] - 1) / w->stride[axis] + 1;
     /* A window that would start behind the input is dropped. */
