@@ -148,7 +148,7 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Median time of one run, rotating among copies of the weights. */
+/* Lower quartile of the time of one run (interruptions only ever add), rotating among copies of the weights. */
 static enum vultus_status measure(struct tuner *tuner, struct trial *trials, size_t copies, int64_t batch,
     const void *const *inputs, void *const *outputs, double *ns) {
     enum { LEAST = 5, MOST = 25 };
@@ -166,7 +166,7 @@ static enum vultus_status measure(struct tuner *tuner, struct trial *trials, siz
         spent += elapsed;
     }
     qsort(times, n, sizeof *times, ascending);
-    *ns = times[n / 2] / (double)batch;
+    *ns = times[n / 4] / (double)batch;
     return VULTUS_OK;
 }
 
@@ -221,6 +221,12 @@ static const struct candidate *best_of_class(const struct candidate *c, size_t n
     return best;
 }
 
+/*
+ * Measurements repeat to a few percent, so a class listed later must beat the best before it by more than that: back
+ * ends list what they would rather run first (their own kernels, which never allocate, before a library's).
+ */
+#define CLEARLY_FASTER 0.96
+
 /* The class whose best members are fastest, alone and in company counting alike. */
 static void choose(const struct tuner *tuner, const struct candidate *c, size_t n, const struct candidate *chosen[2]) {
     double least = 0;
@@ -231,7 +237,7 @@ static void choose(const struct tuner *tuner, const struct candidate *c, size_t 
             members[b] = best_of_class(c, n, c[i].class, b);
             sum += slot_time(members[b], b);
         }
-        if (i > 0 && sum >= least) continue;
+        if (i > 0 && sum >= least * CLEARLY_FASTER) continue;
         least = sum;
         chosen[0] = members[0];
         chosen[1] = members[tuner->n_batches - 1];
