@@ -288,7 +288,7 @@ static void make_inputs(struct plan_builder *b, const struct check *check, struc
             float *target = (float *)((uint8_t *)d->inputs[i] + (size_t)item * v->bytes);
             d->plain[b->plan->inputs[i]][item] = plain;
             if (v->layout == VT_LAYOUT_BLOCKED)
-                to_blocked(v, plain, target, check->zero_border ? 0 : check->input_border, 0.25f);
+                to_blocked(v, plain, target, check->zero_border ? 0 : check->input_border, i == 0 ? 0.25f : 0);
             else
                 memcpy(target, plain, v->bytes);
             if (v->layout == VT_LAYOUT_BLOCKED && v->border != VT_PLAN_NONE)

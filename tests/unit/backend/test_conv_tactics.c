@@ -14,7 +14,7 @@ struct conv {
     int64_t in[3], out_channels, group;
     int64_t kernel[2], stride[2], dilation[2], pad[4];
     bool bias, residual, border, plain;
-    int extra_pad; /* of the input's border over the window's, left and right */
+    int extra_pad; /* columns of the input's border over the window's: one to the left, then one to the right */
     struct vt_tail tail;
     const char *tactic;
     int block;
@@ -68,7 +68,9 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     assert_int_equal(vt_window_resolve(&list, w_dims, c->in + 1, &window, out + 1, NULL), VULTUS_OK);
     const int32_t out_pad[4] = {1, 2, 0, 1};
     int32_t in_pad[4];
-    for (int i = 0; i < 4; i++) in_pad[i] = (int32_t)c->pad[i] + (i & 1) * c->extra_pad;
+    for (int i = 0; i < 4; i++) in_pad[i] = (int32_t)c->pad[i];
+    in_pad[1] += c->extra_pad > 0;
+    in_pad[3] += c->extra_pad > 1;
     size_t channels = (size_t)c->out_channels;
     c->border_values = random_floats(&b->arena, &b->seed, (size_t)c->in[0], -1, 1);
     c->ids[0] =
@@ -206,7 +208,7 @@ static void test_every_tactic(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int block = 4; block <= 16; block *= 2)
-            for (int extra_pad = 0; extra_pad < (cases[i].plain ? 1 : 2) && vt_plane_kernels_find(block); extra_pad++) {
+            for (int extra_pad = 0; extra_pad < (cases[i].plain ? 1 : 3) && vt_plane_kernels_find(block); extra_pad++) {
                 struct conv c = with_defaults(cases[i]);
                 c.block = block;
                 c.extra_pad = extra_pad;
