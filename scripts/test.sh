@@ -9,7 +9,7 @@ export PYTHON=${PYTHON:-$PWD/.venv/bin/python}
 export VULTUS_TEST_DATA=${VULTUS_TEST_DATA:-$PWD/../shared}
 jobs=$(nproc)
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
-threaded='pool|log|session|engine|pipeline|detector|embedder|api|thread'
+threaded='pool|log|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
 
 # A stage that does not even build is one failed test of its own.
 broken() {
