@@ -25,7 +25,8 @@ extern "C" {
  *
  * Rules that hold for every function:
  * - Failure is a negative status; `error` (may be NULL) then holds one sentence. Outputs are untouched on failure.
- * - Structs of options may be zeroed: 0 and NULL mean the default written beside the field. NULL for the whole struct too.
+ * - Structs of options may be zeroed: 0 and NULL mean the default written beside the field. So may the whole struct
+ *   be NULL.
  * - Handles may be used from many threads at once unless said otherwise, except for closing them.
  * - A handle must be closed before the runtime it was opened with.
  */
@@ -61,8 +62,8 @@ VULTUS_API void vultus_runtime_destroy(struct vultus_runtime *runtime); /* NULL 
 VULTUS_API int vultus_runtime_threads(const struct vultus_runtime *runtime);
 
 /*
- * What `vultus doctor` shows, as a JSON object (docs/cli.md lists the keys): back ends and why each is or is not usable, CPU
- * features, libraries, plan cache. The caller frees *json with vultus_free.
+ * What `vultus doctor` shows, as a JSON object (docs/cli.md lists the keys): back ends and why each is or is not
+ * usable, CPU features, libraries, plan cache. The caller frees *json with vultus_free.
  */
 VULTUS_API enum vultus_status vultus_doctor(
     const struct vultus_runtime *runtime, char **json, struct vultus_error *error);
@@ -87,25 +88,26 @@ struct vultus_build_options {
 };
 
 struct vultus_build_result {
-    char path[4096];     /* of the plan */
-    uint64_t bytes;      /* of the plan file */
-    double seconds;      /* this call took */
-    bool cached;         /* true: a matching plan was there and nothing was built */
-    char miss[512];      /* why the cache missed ("no plan yet", "max_batch differs: 8, wanted 32"); "" on a hit */
-    uint32_t steps;      /* in the plan */
-    char tactics[1024];  /* chosen tactics with counts, "conv:winograd4:avx512 x42, ..." */
+    char path[4096];    /* of the plan */
+    uint64_t bytes;     /* of the plan file */
+    double seconds;     /* this call took */
+    bool cached;        /* true: a matching plan was there and nothing was built */
+    char miss[512];     /* why the cache missed ("no plan yet", "max_batch differs: 8, wanted 32"); "" on a hit */
+    uint32_t steps;     /* in the plan */
+    char tactics[1024]; /* chosen tactics with counts, "conv:winograd4:avx512 x42, ..." */
 };
 
 /*
- * Compiles `model_path` (ONNX) into a plan, or finds the cached one. Processes that want the same plan build it once: the
- * others wait for a file lock. A plan file appears whole or not at all. Builds without the compiler fail with UNSUPPORTED.
+ * Compiles `model_path` (ONNX) into a plan, or finds the cached one. Processes that want the same plan build it once:
+ * the others wait for a file lock. A plan file appears whole or not at all. Builds without the compiler fail with
+ * UNSUPPORTED.
  */
 VULTUS_API enum vultus_status vultus_build(struct vultus_runtime *runtime, const char *model_path,
     const struct vultus_build_options *options, struct vultus_build_result *result, struct vultus_error *error);
 
 /*
- * Describes an ONNX model or a plan as a JSON object (docs/cli.md lists the keys). with_graph adds the network: "graph" as
- * read, and for ONNX also "optimised" after the passes. The caller frees *json with vultus_free.
+ * Describes an ONNX model or a plan as a JSON object (docs/cli.md lists the keys). with_graph adds the network: "graph"
+ * as read, and for ONNX also "optimised" after the passes. The caller frees *json with vultus_free.
  */
 VULTUS_API enum vultus_status vultus_describe(
     struct vultus_runtime *runtime, const char *path, bool with_graph, char **json, struct vultus_error *error);
@@ -127,8 +129,9 @@ struct vultus_tensor_info {
 struct vultus_session;
 
 /*
- * Opens a plan file, or an ONNX file by way of its cached plan, which is built first where needed. `options` (may be NULL)
- * are those of the build; a ready plan ignores them. A plan that does not fit this machine is refused with MISMATCH.
+ * Opens a plan file, or an ONNX file by way of its cached plan, which is built first where needed. `options` (may be
+ * NULL) are those of the build; a ready plan ignores them. A plan that does not fit this machine is refused with
+ * MISMATCH.
  */
 VULTUS_API enum vultus_status vultus_session_open(struct vultus_runtime *runtime, const char *path,
     const struct vultus_build_options *options, struct vultus_session **out, struct vultus_error *error);
@@ -138,8 +141,8 @@ VULTUS_API size_t vultus_session_inputs(const struct vultus_session *session);
 VULTUS_API size_t vultus_session_outputs(const struct vultus_session *session);
 VULTUS_API int64_t vultus_session_max_batch(const struct vultus_session *session);
 /*
- * Shape of input or output `i` for a batch. A model whose exporter collapsed the batch axis (SCRFD heads of shape [n,1]) gets a
- * new first axis for the batch. INVALID when i or batch is out of range.
+ * Shape of input or output `i` for a batch. A model whose exporter collapsed the batch axis (SCRFD heads of shape
+ * [n,1]) gets a new first axis for the batch. INVALID when i or batch is out of range.
  */
 VULTUS_API enum vultus_status vultus_session_input(const struct vultus_session *session, size_t i, int64_t batch,
     struct vultus_tensor_info *info, struct vultus_error *error);
@@ -147,8 +150,8 @@ VULTUS_API enum vultus_status vultus_session_output(const struct vultus_session 
     struct vultus_tensor_info *info, struct vultus_error *error);
 
 /*
- * Runs a batch of 1 .. max_batch items. inputs[i] and outputs[i] have the sizes that vultus_session_input / _output give.
- * An item's result has the same bytes whatever its batch mates, the batch size and the number of threads.
+ * Runs a batch of 1 .. max_batch items. inputs[i] and outputs[i] have the sizes that vultus_session_input / _output
+ * give. An item's result has the same bytes whatever its batch mates, the batch size and the number of threads.
  */
 VULTUS_API enum vultus_status vultus_session_run(struct vultus_session *session, const void *const *inputs,
     void *const *outputs, int64_t batch, struct vultus_error *error);
@@ -163,8 +166,8 @@ struct vultus_picture {
 };
 
 /*
- * Decodes JPEG or PNG, told apart by content, EXIF orientation applied. The runtime's limits are checked before memory is
- * taken. On success the caller releases *out. `name` is for error sentences and may be NULL.
+ * Decodes JPEG or PNG, told apart by content, EXIF orientation applied. The runtime's limits are checked before memory
+ * is taken. On success the caller releases *out. `name` is for error sentences and may be NULL.
  */
 VULTUS_API enum vultus_status vultus_picture_decode(struct vultus_runtime *runtime, const void *bytes, size_t size,
     const char *name, struct vultus_picture *out, struct vultus_error *error);
@@ -179,8 +182,7 @@ VULTUS_API void vultus_picture_release(struct vultus_picture *picture); /* a zer
 VULTUS_API enum vultus_status vultus_picture_write_jpeg(
     const struct vultus_picture *picture, int quality, const char *path, struct vultus_error *error);
 /* Pastes `source` into `target` with its top left corner at (x, y), clipped. */
-VULTUS_API void vultus_picture_paste(
-    const struct vultus_picture *source, struct vultus_picture *target, int x, int y);
+VULTUS_API void vultus_picture_paste(const struct vultus_picture *source, struct vultus_picture *target, int x, int y);
 
 /* ---------------------------------------------------------------- faces */
 
@@ -193,8 +195,8 @@ enum vultus_pass {
 
 /* One face. Coordinates are pixels of the picture, not clipped to it. */
 struct vultus_face {
-    float box[4]; /* x1, y1, x2, y2 */
-    float score;  /* 0..1 */
+    float box[4];                         /* x1, y1, x2, y2 */
+    float score;                          /* 0..1 */
     float landmarks[VULTUS_LANDMARKS][2]; /* left eye, right eye, nose, left and right mouth corner, as seen */
     enum vultus_pass pass;
     struct vultus_picture crop; /* aligned, 112x112; pixels NULL unless crops were asked for */
@@ -231,10 +233,10 @@ VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtim
 VULTUS_API void vultus_pipeline_close(struct vultus_pipeline *pipeline); /* NULL is fine */
 
 struct vultus_analyze_options {
-    float threshold;    /* 0: 0.6; a face needs a score strictly above */
-    bool robust_off;    /* do not look again with a margin when nothing is found */
-    int limit_faces;    /* > 0: keep the largest */
-    int min_face_size;  /* > 0: drop faces whose box is narrower than this many pixels */
+    float threshold;   /* 0: 0.6; a face needs a score strictly above */
+    bool robust_off;   /* do not look again with a margin when nothing is found */
+    int limit_faces;   /* > 0: keep the largest */
+    int min_face_size; /* > 0: drop faces whose box is narrower than this many pixels */
     bool without_embeddings;
     bool with_crops;
 };
@@ -267,8 +269,8 @@ VULTUS_API int vultus_embedder_dimension(const struct vultus_embedder *embedder)
 VULTUS_API void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *width, int *height);
 
 /*
- * crops: count x height x width x 3, 8-bit BGR, dense. embeddings: count x dimension floats, each of unit length (zeros for a
- * raw embedding of length 0). norms (may be NULL): the raw lengths.
+ * crops: count x height x width x 3, 8-bit BGR, dense. embeddings: count x dimension floats, each of unit length (zeros
+ * for a raw embedding of length 0). norms (may be NULL): the raw lengths.
  */
 VULTUS_API enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count,
     float *embeddings, float *norms, struct vultus_error *error);

@@ -7,7 +7,7 @@ enum vt_log_level { VT_LOG_ERROR, VT_LOG_WARN, VT_LOG_INFO, VT_LOG_DEBUG };
 
 typedef void vt_log_sink(enum vt_log_level level, const char *text, void *context);
 
-/* Process-wide; set before threads start. The default sink writes "vultus: level: text" to stderr, the default level is WARN. */
+/* Process-wide; set before threads start. By default "vultus: level: text" goes to stderr, up to WARN. */
 void vt_log_set_level(enum vt_log_level level);
 void vt_log_set_sink(vt_log_sink *sink, void *context);
 

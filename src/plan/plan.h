@@ -34,8 +34,9 @@ enum vt_binary_mode { VT_BINARY_ADD, VT_BINARY_MUL, VT_BINARY_SUB, VT_BINARY_DIV
 
 /*
  * PLAIN: dense row-major over dims.
- * BLOCKED, of a [1,C,H,W] value with block b: [ceil(C/b)][top + H + bottom][left + W + right][b]. Channels past C hold finite
- * values that every consumer multiplies by zero weights. The border (pad) is filled by the step that produces the value.
+ * BLOCKED, of a [1,C,H,W] value with block b: [ceil(C/b)][top + H + bottom][left + W + right][b]. Channels past C hold
+ * finite values that every consumer multiplies by zero weights. The border (pad) is filled by the step that produces
+ * the value.
  */
 enum vt_layout { VT_LAYOUT_PLAIN, VT_LAYOUT_BLOCKED };
 
@@ -91,7 +92,7 @@ struct vt_plan_step {
 };
 
 /* Everything that decides whether a cached plan may be used; a difference is reported by the field's name. */
-#define VT_PLAN_KEY_FIELDS(X) \
+#define VT_PLAN_KEY_FIELDS(X)                                                                                          \
     X(model_sha256) X(precision) X(backend) X(arch) X(cpu) X(libraries) X(build) X(input_size) X(max_batch) X(threads)
 struct vt_plan_key {
 #define X(field) char field[96];
@@ -105,12 +106,12 @@ const char *vt_plan_key_difference(
 
 /* What the model is for and how pictures become its input. */
 struct vt_plan_model {
-    const char *name;     /* "mobilefacenet" */
-    const char *function; /* "scrfd", "arcface", "minifasnet" or "" (unknown) */
-    const char *origin;   /* of the function: "catalogue" or "shapes" */
-    const char *licence;  /* text id, may be "" */
+    const char *name;      /* "mobilefacenet" */
+    const char *function;  /* "scrfd", "arcface", "minifasnet" or "" (unknown) */
+    const char *origin;    /* of the function: "catalogue" or "shapes" */
+    const char *licence;   /* text id, may be "" */
     float mean[3], std[3]; /* per channel in network order: input = (pixel - mean) / std */
-    const char *channels; /* "rgb" or "bgr" */
+    const char *channels;  /* "rgb" or "bgr" */
 };
 
 /* One candidate the compiler timed, for `info`. */
@@ -154,9 +155,9 @@ bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes);
 
 /*
  * Whether the plan can be run without further checks of its own consistency (INVALID, with the rule, when not): every
- * index, enumerator, name, shape, window and size; values lie inside arena, weights, inputs and outputs; steps write only
- * arena and outputs, never what they read; what a step reads was written before. What a tactic packed is opaque here: that
- * its size is what the tactic wants is the back end's to check. Reading and writing a plan check it.
+ * index, enumerator, name, shape, window and size; values lie inside arena, weights, inputs and outputs; steps write
+ * only arena and outputs, never what they read; what a step reads was written before. What a tactic packed is opaque
+ * here: that its size is what the tactic wants is the back end's to check. Reading and writing a plan check it.
  */
 enum vultus_status vt_plan_check(const struct vt_plan *plan, struct vultus_error *error);
 
@@ -164,8 +165,8 @@ enum vultus_status vt_plan_check(const struct vt_plan *plan, struct vultus_error
 enum vultus_status vt_plan_write(const struct vt_plan *plan, const char *path, struct vultus_error *error);
 
 /*
- * Maps and checks a plan: magic, version, section checksums, every offset, index, enum and size; whatever passes can be run
- * without further checks of the plan's own consistency. Weights stay in the mapping. The caller destroys *out.
+ * Maps and checks a plan: magic, version, section checksums, every offset, index, enum and size; whatever passes can be
+ * run without further checks of the plan's own consistency. Weights stay in the mapping. The caller destroys *out.
  */
 enum vultus_status vt_plan_read(const char *path, struct vt_plan **out, struct vultus_error *error);
 /* The same from memory that must outlive the plan and be VT_PLAN_ALIGNMENT aligned. */

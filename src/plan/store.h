@@ -10,14 +10,14 @@
  */
 char *vt_store_default_directory(struct vultus_error *error);
 
-/* malloc'd "{model}-{precision}-{arch}[-{W}x{H}][-b{N}].plan"; input_size and max_batch are appended unless NULL / 0. */
+/* malloc'd "{model}-{precision}-{arch}[-{W}x{H}][-b{N}].plan"; input_size and max_batch are left out when NULL / 0. */
 char *vt_store_plan_name(
     const char *model, const char *precision, const char *arch, const char *input_size, int64_t max_batch);
 
 enum vt_store_outcome { VT_STORE_HIT, VT_STORE_MISSING, VT_STORE_DIFFERS, VT_STORE_BROKEN };
 /*
- * Looks for a plan at `path` whose key equals `wanted`. `reason` gets one sentence on a miss: which field differed and how, or
- * why the file is unreadable.
+ * Looks for a plan at `path` whose key equals `wanted`. `reason` gets one sentence on a miss: which field differed and
+ * how, or why the file is unreadable.
  */
 enum vt_store_outcome vt_store_look_up(
     const char *path, const struct vt_plan_key *wanted, char *reason, size_t reason_size);

@@ -12,10 +12,14 @@
 #define VT_MAX_RANK 8
 
 /* X(enumerator, name, bytes). The order is written into plan files: append only. */
+/* clang-format off */
 #define VT_DTYPES(X) \
-    X(NONE, "none", 0) X(F32, "float32", 4) X(F64, "float64", 8) X(F16, "float16", 2) X(BF16, "bfloat16", 2) \
-    X(I64, "int64", 8) X(I32, "int32", 4) X(I16, "int16", 2) X(I8, "int8", 1) \
-    X(U64, "uint64", 8) X(U32, "uint32", 4) X(U16, "uint16", 2) X(U8, "uint8", 1) X(BOOL, "bool", 1)
+    X(NONE, "none", 0) X(F32, "float32", 4) X(F64, "float64", 8) \
+    X(F16, "float16", 2) X(BF16, "bfloat16", 2) X(I64, "int64", 8) \
+    X(I32, "int32", 4) X(I16, "int16", 2) X(I8, "int8", 1) \
+    X(U64, "uint64", 8) X(U32, "uint32", 4) X(U16, "uint16", 2) \
+    X(U8, "uint8", 1) X(BOOL, "bool", 1)
+/* clang-format on */
 
 enum vt_dtype {
 #define X(e, name, bytes) VT_DTYPE_##e,
@@ -42,7 +46,7 @@ struct vt_tensor {
 int64_t vt_tensor_count(const struct vt_tensor *tensor);
 size_t vt_tensor_bytes(const struct vt_tensor *tensor);
 
-/* Whether the dims are non-negative and their product and bytes fit in size_t; the count goes to *count (may be NULL). */
+/* Whether the dims are non-negative and their product in bytes fits size_t; the count goes to *count (may be NULL). */
 bool vt_dims_valid(int rank, const int64_t *dims, enum vt_dtype dtype, int64_t *count);
 
 /* Sets dtype and dims and takes zeroed, 64-byte aligned data from the arena. */

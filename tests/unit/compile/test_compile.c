@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Whole models: compiled and run against the reference interpreter on the graph as read, for every family of tactics.
  */
+#include <cmocka.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +32,8 @@ struct loaded {
 static struct vt_compile_options small_options(const struct vt_graph *graph) {
     int64_t fixed;
     bool free_size = !vt_dim_is_constant(graph->inputs[0]->dims[2], &fixed);
-    return (struct vt_compile_options){.width = free_size ? SIDE : 0, .height = free_size ? SIDE : 0, .max_batch = BATCH,
-        .threads = 2};
+    return (struct vt_compile_options){
+        .width = free_size ? SIDE : 0, .height = free_size ? SIDE : 0, .max_batch = BATCH, .threads = 2};
 }
 
 /* False, with a line, when there is no test data. */
@@ -104,7 +104,8 @@ static void run_compiled(const char *model, const char *tactics, const float *ba
     assert_true(load(model, &l));
     struct vt_compile_options options = small_options(l.graph);
     options.only_tactics = tactics;
-    if (vt_pool_create(2, &pool, &error) || vt_compile(l.graph, &options, pool, &plan, &error)) fail_msg("%s", error.text);
+    if (vt_pool_create(2, &pool, &error) || vt_compile(l.graph, &options, pool, &plan, &error))
+        fail_msg("%s", error.text);
     if (vt_engine_create(plan, pool, &engine, &error)) fail_msg("%s", error.text);
     float *together[MOST_IO], *alone[MOST_IO];
     for (size_t o = 0; o < n_outputs; o++) {
