@@ -35,7 +35,7 @@ void vt_cpu_model_name(char *text, size_t size);
 /* Processors that this process may run on. */
 int vt_cpu_count(void);
 
-/* Flushes denormals, which cost up to 50x, to zero on the calling thread. Returns what vt_cpu_restore_denormals takes. */
+/* Flushes denormals, which cost up to 50x, to zero on this thread. Returns what vt_cpu_restore_denormals takes. */
 unsigned vt_cpu_flush_denormals(void);
 void vt_cpu_restore_denormals(unsigned state);
 

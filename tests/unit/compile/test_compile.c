@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Whole models: compiled and run against the reference interpreter on the graph as read, for every family of tactics.
  */
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "compile/compile.h"
 #include "exec/session.h"
