@@ -57,10 +57,10 @@ enum vultus_status vt_align_matrix(
 }
 
 enum vultus_status vt_align_into(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
-    struct vt_image *crop, struct vultus_error *error) {
+    enum vt_warp_method method, struct vt_image *crop, struct vultus_error *error) {
     double matrix[6];
     enum vultus_status status = vt_align_matrix(landmarks, matrix, error);
-    return status ? status : vt_warp_affine(picture, matrix, crop, error);
+    return status ? status : vt_warp_affine(picture, matrix, method, crop, error);
 }
 
 enum vultus_status vt_align_crop(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
@@ -68,7 +68,7 @@ enum vultus_status vt_align_crop(const struct vt_image *picture, const float lan
     struct vt_image made;
     enum vultus_status status = vt_image_create(VT_CROP_SIZE, VT_CROP_SIZE, &made, error);
     if (status) return status;
-    status = vt_align_into(picture, landmarks, &made, error);
+    status = vt_align_into(picture, landmarks, VT_WARP_EXACT, &made, error);
     if (status)
         vt_image_release(&made);
     else

@@ -3,7 +3,7 @@
 #define VT_FACE_FACE_H
 
 #include "base/status.h"
-#include "image/image.h"
+#include "image/ops.h"
 
 #define VT_LANDMARKS 5
 #define VT_CROP_SIZE 112
@@ -53,6 +53,6 @@ enum vultus_status vt_align_crop(const struct vt_image *picture, const float lan
     struct vt_image *crop, struct vultus_error *error);
 /* The same into a crop whose size and pixels are set. */
 enum vultus_status vt_align_into(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
-    struct vt_image *crop, struct vultus_error *error);
+    enum vt_warp_method method, struct vt_image *crop, struct vultus_error *error);
 
 #endif

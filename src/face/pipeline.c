@@ -28,6 +28,7 @@ enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct v
 /* Aligned crops of one picture's faces. */
 struct align_job {
     const struct vt_image *picture;
+    enum vt_warp_method method;
     struct vt_analysis *analysis;
     struct vultus_error *errors; /* one for each face; status 0 where it went well */
 };
@@ -39,7 +40,7 @@ static void align_face(void *context, size_t unit, int thread) {
     face->crop =
         (struct vt_image){job->analysis->crop_pixels + unit * CROP_BYTES, VT_CROP_SIZE, VT_CROP_SIZE, CROP_STRIDE};
     job->errors[unit].status = VULTUS_OK;
-    if (vt_align_into(job->picture, face->found.landmarks, &face->crop, &job->errors[unit]))
+    if (vt_align_into(job->picture, face->found.landmarks, job->method, &face->crop, &job->errors[unit]))
         face->crop = (struct vt_image){0};
 }
 
@@ -50,11 +51,11 @@ static enum vultus_status keep_failure(
 }
 
 static enum vultus_status align_faces(const struct vt_pipeline *pipeline, const struct vt_image *picture,
-    struct vt_analysis *analysis, struct vultus_error *error) {
+    enum vt_warp_method method, struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
     enum vultus_status status = VULTUS_OK;
     size_t count = analysis->count;
-    struct align_job job = {picture, analysis, calloc(count, sizeof *job.errors)};
+    struct align_job job = {picture, method, analysis, calloc(count, sizeof *job.errors)};
     analysis->crop_pixels = calloc(count, CROP_BYTES);
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
@@ -140,7 +141,7 @@ enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct v
     enum vultus_status status =
         vt_detect(pipeline->detector, picture, &options->detect, &list, &analysis.scale, &analysis.times.detect, error);
     if (!status) status = take_faces(&analysis, &list, error);
-    if (!status && align && list.count) status = align_faces(pipeline, picture, &analysis, error);
+    if (!status && align && list.count) status = align_faces(pipeline, picture, options->warp, &analysis, error);
     if (!status && embed && list.count) status = embed_faces(pipeline, &analysis, error);
     vt_face_list_fini(&list);
     if (status) {

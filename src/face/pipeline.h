@@ -24,7 +24,8 @@ enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct v
 struct vt_analyze_options {
     struct vt_detect_options detect;
     bool without_embeddings;
-    bool with_crops; /* keep the crops in the result */
+    bool with_crops;          /* keep the crops in the result */
+    enum vt_warp_method warp; /* how crops are made */
 };
 
 struct vt_analyzed_face {

@@ -57,9 +57,11 @@ static void box_columns(
 }
 
 /* Adding 1.5 * 2^23 rounds a small float to an integer, ties to even, and leaves it in the low bits. */
+#define ROUNDING 12582912.0f
+
 static void round_sums(const float *restrict sums, uint8_t *restrict pixels, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        float shifted = sums[i] + 12582912.0f;
+        float shifted = sums[i] + ROUNDING;
         uint32_t bits;
         memcpy(&bits, &shifted, 4);
         pixels[i] = (uint8_t)bits;
@@ -117,6 +119,49 @@ static void row_to_planes(const uint8_t *restrict bgrx, int width, const struct 
     }
 }
 
+static void place_points(
+    const double start[2], const double step[2], size_t count, struct vt_sample_point *restrict points) {
+    const double far = 1 << 20;
+    for (size_t i = 0; i < count; i++) {
+        double x = start[0] + step[0] * (double)(int)i, y = start[1] + step[1] * (double)(int)i;
+        x = x < -far ? -far : x > far ? far : x;
+        y = y < -far ? -far : y > far ? far : y;
+        int32_t left = (int32_t)x, top = (int32_t)y;
+        left -= x < left;
+        top -= y < top;
+        points[i] = (struct vt_sample_point){left, top, (float)(x - left), (float)(y - top)};
+    }
+}
+
+typedef float f32x8 __attribute__((vector_size(32)));
+typedef int32_t i32x8 __attribute__((vector_size(32)));
+typedef uint8_t u8x8 __attribute__((vector_size(8)));
+
+/* B, G, R of the point between its four pixels, and a lane of no meaning. */
+static inline i32x4 sample_point(const uint8_t *pixels, size_t stride, struct vt_sample_point point) {
+    const uint8_t *p = pixels + (size_t)point.y * stride + 3 * (size_t)point.x;
+    u8x8 bytes[2];
+    memcpy(&bytes[0], p, sizeof bytes[0]);
+    memcpy(&bytes[1], p + stride, sizeof bytes[1]);
+    f32x8 upper = __builtin_convertvector(__builtin_convertvector(bytes[0], i32x8), f32x8);
+    f32x8 lower = __builtin_convertvector(__builtin_convertvector(bytes[1], i32x8), f32x8);
+    f32x8 column = upper + (lower - upper) * point.fy;
+    f32x4 left = {column[0], column[1], column[2], 0}, right = {column[3], column[4], column[5], 0};
+    f32x4 shifted = left + (right - left) * point.fx + ROUNDING;
+    i32x4 bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits;
+}
+
+static void sample_points(const uint8_t *restrict pixels, size_t stride, const struct vt_sample_point *points,
+    size_t count, uint8_t *restrict bgr) {
+    for (size_t i = 0; i < count; i++) {
+        u8x4 pixel = __builtin_convertvector(sample_point(pixels, stride, points[i]), u8x4);
+        /* The fourth byte belongs to the next pixel, which is yet to be written. */
+        memcpy(bgr + 3 * i, &pixel, i + 1 < count ? 4 : 3);
+    }
+}
+
 /* The build compiles this file several times, each time under another name. */
 const struct vt_image_kernels VT_IMAGE_KERNELS = {
     .bytes_to_floats = bytes_to_floats,
@@ -129,4 +174,6 @@ const struct vt_image_kernels VT_IMAGE_KERNELS = {
     .blend_lines = blend_lines,
     .expand_row = expand_row,
     .row_to_planes = row_to_planes,
+    .place_points = place_points,
+    .sample_points = sample_points,
 };

@@ -7,6 +7,12 @@
 
 #include "image/resample_internal.h"
 
+/* Where a warp looks: the upper left of four pixels, and how far towards the others. */
+struct vt_sample_point {
+    int32_t x, y;
+    float fx, fy;
+};
+
 /*
  * The inner loops of picture operations: one source, compiled once for the baseline and once for each instruction set
  * that makes it faster. All variants give the same bytes. Pixels called BGRX have a fourth byte of no meaning.
@@ -31,6 +37,11 @@ struct vt_image_kernels {
     /* BGRX to normalised planes, `plane_stride` floats apart. */
     void (*row_to_planes)(const uint8_t *bgrx, int width, const struct vt_normalisation *normalisation, float *planes,
         size_t plane_stride);
+    /* Point i lies at start + i * step, x then y; what is further away than any picture is large is moved nearer. */
+    void (*place_points)(const double start[2], const double step[2], size_t count, struct vt_sample_point *points);
+    /* Bilinear samples of a BGR picture as BGR; two bytes after the right pixel of each point are read too. */
+    void (*sample_points)(
+        const uint8_t *pixels, size_t stride, const struct vt_sample_point *points, size_t count, uint8_t *bgr);
 };
 
 extern const struct vt_image_kernels vt_image_kernels_baseline, vt_image_kernels_avx2;

@@ -45,12 +45,16 @@ enum vultus_status vt_letterbox_image(const struct vt_image *picture, double mar
 void vt_image_to_planes(const struct vt_image *crop, const struct vt_normalisation *normalisation, float *planes);
 
 /*
- * Affine warp with bilinear interpolation in the fixed-point arithmetic of section 2.6 (OpenCV 4.6's): matrix maps
- * source to output; constant border 0. `out` has its size set and pixels allocated. Fails when the matrix is singular
- * or not finite.
+ * Affine warp with bilinear interpolation; matrix maps source to output; constant border 0. `out` has its size set and
+ * pixels allocated. Fails when the matrix is singular or not finite.
  */
-enum vultus_status vt_warp_affine(
-    const struct vt_image *source, const double matrix[6], struct vt_image *out, struct vultus_error *error);
+enum vt_warp_method {
+    VT_WARP_EXACT, /* single precision, as OpenCV does from 5.0 on, up to a grey level here and there */
+    VT_WARP_FIXED  /* fractions of 1/32 pixel: section 2.6, bit for bit what OpenCV 4.6 does; for galleries made with it
+                    */
+};
+enum vultus_status vt_warp_affine(const struct vt_image *source, const double matrix[6], enum vt_warp_method method,
+    struct vt_image *out, struct vultus_error *error);
 
 /* Drawing, clipped to the picture; colours are BGR; rectangles include both corners. Text, discs: anti-aliased. */
 struct vt_colour {

@@ -227,6 +227,13 @@ static void test_kernels_agree(void **state) {
     BOTH(blend_lines, uint8_t, 4 * WIDTH, lines[0], lines[1], weights, out, 4 * WIDTH - 1);
     BOTH(expand_row, uint8_t, 4 * WIDTH, bytes, out, WIDTH);
     BOTH(row_to_planes, float, 3 * WIDTH, bytes, WIDTH, &normalisation, out, WIDTH);
+    struct vt_sample_point points[SOURCE];
+    const double start[2] = {-3.3, 7.1}, step[2] = {0.37, -0.4}, inside_step[2] = {0.33, 0.004},
+                 far[2] = {1e30, -1e300};
+    BOTH(place_points, struct vt_sample_point, SOURCE, start, step, SOURCE - 1, out);
+    BOTH(place_points, struct vt_sample_point, SOURCE, far, step, SOURCE, out);
+    vt_image_kernels_baseline.place_points((const double[2]){0.5, 0.25}, inside_step, 95, points);
+    BOTH(sample_points, uint8_t, 4 * WIDTH, bytes, 3 * 35, points, 95, out);
     vt_resample_axis_fini(&area);
     vt_resample_axis_fini(&linear);
     vt_resample_axis_fini(&box);
