@@ -8,7 +8,8 @@ typedef float f32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef int16_t i16x4 __attribute__((vector_size(8)));
 typedef uint16_t u16x4 __attribute__((vector_size(8)));
-typedef uint8_t u8x4 __attribute__((vector_size(4)));
+typedef int16_t i16x8 __attribute__((vector_size(16)));
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
 
 static inline f32x4 load_f32x4(const float *p) {
     f32x4 v;
@@ -68,10 +69,16 @@ static void round_sums(const float *restrict sums, uint8_t *restrict pixels, siz
     }
 }
 
+/* Four bytes to four floats. Compilers make the two interleavings one or two instructions; a plain conversion they do
+ * not. */
 static inline f32x4 load_pixel(const uint8_t *bgrx) {
-    u8x4 pixel;
-    memcpy(&pixel, bgrx, sizeof pixel);
-    return __builtin_convertvector(__builtin_convertvector(pixel, i32x4), f32x4);
+    const u8x16 zero = {0};
+    int32_t packed;
+    memcpy(&packed, bgrx, sizeof packed);
+    u8x16 bytes = (u8x16)(i32x4){packed};
+    i16x8 shorts = (i16x8)__builtin_shufflevector(bytes, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    i32x4 words = (i32x4)__builtin_shufflevector(shorts, (i16x8)zero, 0, 8, 1, 9, 2, 10, 3, 11);
+    return __builtin_convertvector(words, f32x4);
 }
 
 /* Single precision holds the weighted sums exactly. */
@@ -119,46 +126,32 @@ static void row_to_planes(const uint8_t *restrict bgrx, int width, const struct 
     }
 }
 
-static void place_points(
-    const double start[2], const double step[2], size_t count, struct vt_sample_point *restrict points) {
-    const double far = 1 << 20;
+static void place_points(int64_t start, int64_t step, size_t count, int32_t *restrict whole, float *restrict fraction) {
     for (size_t i = 0; i < count; i++) {
-        double x = start[0] + step[0] * (double)(int)i, y = start[1] + step[1] * (double)(int)i;
-        x = x < -far ? -far : x > far ? far : x;
-        y = y < -far ? -far : y > far ? far : y;
-        int32_t left = (int32_t)x, top = (int32_t)y;
-        left -= x < left;
-        top -= y < top;
-        points[i] = (struct vt_sample_point){left, top, (float)(x - left), (float)(y - top)};
+        int64_t position = start + step * (int64_t)i;
+        whole[i] = (int32_t)(position >> 32);
+        fraction[i] = (float)(int32_t)((uint32_t)position >> 8) * 0x1p-24f; /* the 24 bits that a float holds */
     }
 }
 
-typedef float f32x8 __attribute__((vector_size(32)));
-typedef int32_t i32x8 __attribute__((vector_size(32)));
-typedef uint8_t u8x8 __attribute__((vector_size(8)));
-
-/* B, G, R of the point between its four pixels, and a lane of no meaning. */
-static inline i32x4 sample_point(const uint8_t *pixels, size_t stride, struct vt_sample_point point) {
-    const uint8_t *p = pixels + (size_t)point.y * stride + 3 * (size_t)point.x;
-    u8x8 bytes[2];
-    memcpy(&bytes[0], p, sizeof bytes[0]);
-    memcpy(&bytes[1], p + stride, sizeof bytes[1]);
-    f32x8 upper = __builtin_convertvector(__builtin_convertvector(bytes[0], i32x8), f32x8);
-    f32x8 lower = __builtin_convertvector(__builtin_convertvector(bytes[1], i32x8), f32x8);
-    f32x8 column = upper + (lower - upper) * point.fy;
-    f32x4 left = {column[0], column[1], column[2], 0}, right = {column[3], column[4], column[5], 0};
-    f32x4 shifted = left + (right - left) * point.fx + ROUNDING;
-    i32x4 bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    return bits;
-}
-
-static void sample_points(const uint8_t *restrict pixels, size_t stride, const struct vt_sample_point *points,
-    size_t count, uint8_t *restrict bgr) {
-    for (size_t i = 0; i < count; i++) {
-        u8x4 pixel = __builtin_convertvector(sample_point(pixels, stride, points[i]), u8x4);
-        /* The fourth byte belongs to the next pixel, which is yet to be written. */
-        memcpy(bgr + 3 * i, &pixel, i + 1 < count ? 4 : 3);
+static void sample_points(const uint8_t *restrict pixels, size_t stride, const struct vt_sample_row *row, size_t first,
+    size_t end, uint8_t *restrict bgr) {
+    enum { CHUNK = 64 };
+    float samples[4 * CHUNK];
+    uint8_t rounded[4 * CHUNK];
+    for (; first < end; first += CHUNK) {
+        size_t n = end - first < CHUNK ? end - first : CHUNK;
+        for (size_t i = 0; i < n; i++) {
+            const uint8_t *upper = pixels + (size_t)row->y[first + i] * stride + 3 * (size_t)row->x[first + i];
+            const uint8_t *lower = upper + stride;
+            f32x4 upper_left = load_pixel(upper), upper_right = load_pixel(upper + 3);
+            f32x4 left = upper_left + (load_pixel(lower) - upper_left) * row->fy[first + i];
+            f32x4 right = upper_right + (load_pixel(lower + 3) - upper_right) * row->fy[first + i];
+            f32x4 sample = left + (right - left) * row->fx[first + i];
+            memcpy(samples + 4 * i, &sample, sizeof sample);
+        }
+        round_sums(samples, rounded, 4 * n);
+        for (size_t i = 0; i < n; i++) memcpy(bgr + 3 * (first + i), rounded + 4 * i, 3);
     }
 }
 

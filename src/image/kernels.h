@@ -7,10 +7,10 @@
 
 #include "image/resample_internal.h"
 
-/* Where a warp looks: the upper left of four pixels, and how far towards the others. */
-struct vt_sample_point {
-    int32_t x, y;
-    float fx, fy;
+/* Where a row of a warp looks: the upper left of four pixels, and how far towards the others. */
+struct vt_sample_row {
+    int32_t *x, *y;
+    float *fx, *fy;
 };
 
 /*
@@ -37,11 +37,12 @@ struct vt_image_kernels {
     /* BGRX to normalised planes, `plane_stride` floats apart. */
     void (*row_to_planes)(const uint8_t *bgrx, int width, const struct vt_normalisation *normalisation, float *planes,
         size_t plane_stride);
-    /* Point i lies at start + i * step, x then y; what is further away than any picture is large is moved nearer. */
-    void (*place_points)(const double start[2], const double step[2], size_t count, struct vt_sample_point *points);
-    /* Bilinear samples of a BGR picture as BGR; two bytes after the right pixel of each point are read too. */
+    /* start + i * step, all in 2^-32 pixels, as whole part and fraction. No sum may overflow. */
+    void (*place_points)(int64_t start, int64_t step, size_t count, int32_t *whole, float *fraction);
+    /* Bilinear samples of a BGR picture at points [first, end) to bgr + 3 * first; a byte after each point's right
+     * pixels is read. */
     void (*sample_points)(
-        const uint8_t *pixels, size_t stride, const struct vt_sample_point *points, size_t count, uint8_t *bgr);
+        const uint8_t *pixels, size_t stride, const struct vt_sample_row *row, size_t first, size_t end, uint8_t *bgr);
 };
 
 extern const struct vt_image_kernels vt_image_kernels_baseline, vt_image_kernels_avx2;

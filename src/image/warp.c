@@ -31,41 +31,54 @@ static int tap(const struct vt_image *source, int x, int y, int channel) {
     return source->pixels[(size_t)y * source->stride + 3 * (size_t)x + (size_t)channel];
 }
 
-/* The kernel's arithmetic, with taps that may lie outside. */
-static void sample_exact(const struct vt_image *source, const struct vt_sample_point *p, uint8_t *bgr) {
+/* The kernel's arithmetic at point i, with taps that may lie outside. */
+static void sample_exact(const struct vt_image *source, const struct vt_sample_row *row, int i, uint8_t *bgr) {
+    int x = row->x[i], y = row->y[i];
+    float fx = row->fx[i], fy = row->fy[i];
     for (int k = 0; k < 3; k++) {
-        float upper_left = (float)tap(source, p->x, p->y, k), upper_right = (float)tap(source, p->x + 1, p->y, k);
-        float left = upper_left + p->fy * ((float)tap(source, p->x, p->y + 1, k) - upper_left);
-        float right = upper_right + p->fy * ((float)tap(source, p->x + 1, p->y + 1, k) - upper_right);
-        bgr[k] = (uint8_t)lrintf(left + p->fx * (right - left));
+        float upper_left = (float)tap(source, x, y, k), upper_right = (float)tap(source, x + 1, y, k);
+        float left = upper_left + ((float)tap(source, x, y + 1, k) - upper_left) * fy;
+        float right = upper_right + ((float)tap(source, x + 1, y + 1, k) - upper_right) * fy;
+        bgr[k] = (uint8_t)lrintf(left + (right - left) * fx);
     }
 }
 
-/* A load of the kernel's covers two pixels and two bytes more: one column is spared on the right. */
-static bool is_inside(const struct vt_image *source, const struct vt_sample_point *p) {
-    return p->x >= 0 && p->x < source->width - 2 && p->y >= 0 && p->y < source->height - 1;
+/* The kernel reads a byte past the right pixel: one column is spared. */
+static bool is_inside(const struct vt_image *source, const struct vt_sample_row *row, int i) {
+    return row->x[i] >= 0 && row->x[i] < source->width - 2 && row->y[i] >= 0 && row->y[i] < source->height - 1;
 }
 
 /* The points of a row that lie inside the picture are neighbours, because it is convex. */
-static void warp_exact_row(
-    const struct vt_image *source, const struct vt_sample_point *points, uint8_t *row, int width) {
+static void warp_exact_row(const struct vt_image *source, const struct vt_sample_row *row, int width, uint8_t *bgr) {
     int first = 0, end = width;
-    while (first < end && !is_inside(source, &points[first])) first++;
-    while (first < end && !is_inside(source, &points[end - 1])) end--;
-    for (int x = 0; x < first; x++) sample_exact(source, &points[x], row + 3 * (size_t)x);
-    vt_image_kernels()->sample_points(
-        source->pixels, source->stride, points + first, (size_t)(end - first), row + 3 * (size_t)first);
-    for (int x = end; x < width; x++) sample_exact(source, &points[x], row + 3 * (size_t)x);
+    while (first < end && !is_inside(source, row, first)) first++;
+    while (first < end && !is_inside(source, row, end - 1)) end--;
+    for (int i = 0; i < first; i++) sample_exact(source, row, i, bgr + 3 * (size_t)i);
+    vt_image_kernels()->sample_points(source->pixels, source->stride, row, (size_t)first, (size_t)end, bgr);
+    for (int i = end; i < width; i++) sample_exact(source, row, i, bgr + 3 * (size_t)i);
 }
 
-static void warp_exact(
-    const struct vt_image *source, const double inverse[6], struct vt_sample_point *points, struct vt_image *out) {
-    const double step[2] = {inverse[0], inverse[3]};
+/* In 2^-32 pixels; what is beyond `limit` pixels is moved there. */
+static int64_t to_position(double pixels, double limit) { return llrint(fmax(-limit, fmin(limit, pixels)) * 0x1p32); }
+
+static enum vultus_status warp_exact(
+    const struct vt_image *source, const double inverse[6], struct vt_image *out, struct vultus_error *error) {
+    size_t width = (size_t)out->width, bytes = width * (2 * sizeof(int32_t) + 2 * sizeof(float));
+    int32_t *memory = malloc(bytes);
+    if (!memory) return vt_fail_memory(error, "the warp's row", bytes);
+    struct vt_sample_row row = {memory, memory + width, (float *)(memory + 2 * width), (float *)(memory + 3 * width)};
+    /* Far beyond any picture, and yet a row of steps from there does not overflow. */
+    const double far = 0x1p29, most_step = far / out->width;
+    int64_t step_x = to_position(inverse[0], most_step), step_y = to_position(inverse[3], most_step);
     for (int y = 0; y < out->height; y++) {
-        const double start[2] = {inverse[1] * y + inverse[2], inverse[4] * y + inverse[5]};
-        vt_image_kernels()->place_points(start, step, (size_t)out->width, points);
-        warp_exact_row(source, points, out->pixels + (size_t)y * out->stride, out->width);
+        int64_t start_x = to_position(inverse[1] * y + inverse[2], far);
+        int64_t start_y = to_position(inverse[4] * y + inverse[5], far);
+        vt_image_kernels()->place_points(start_x, step_x, width, row.x, row.fx);
+        vt_image_kernels()->place_points(start_y, step_y, width, row.y, row.fy);
+        warp_exact_row(source, &row, out->width, out->pixels + (size_t)y * out->stride);
     }
+    free(memory);
+    return VULTUS_OK;
 }
 
 /* Rounds value * 1024 and keeps it so small that two of them can be added: what lies that far out is black anyway. */
@@ -108,10 +121,5 @@ enum vultus_status vt_warp_affine(const struct vt_image *source, const double ma
         warp_fixed(source, inverse, out);
         return VULTUS_OK;
     }
-    size_t bytes = (size_t)out->width * sizeof(struct vt_sample_point);
-    struct vt_sample_point *points = malloc(bytes);
-    if (!points) return vt_fail_memory(error, "the warp's row", bytes);
-    warp_exact(source, inverse, points, out);
-    free(points);
-    return VULTUS_OK;
+    return warp_exact(source, inverse, out, error);
 }

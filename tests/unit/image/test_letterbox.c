@@ -227,13 +227,15 @@ static void test_kernels_agree(void **state) {
     BOTH(blend_lines, uint8_t, 4 * WIDTH, lines[0], lines[1], weights, out, 4 * WIDTH - 1);
     BOTH(expand_row, uint8_t, 4 * WIDTH, bytes, out, WIDTH);
     BOTH(row_to_planes, float, 3 * WIDTH, bytes, WIDTH, &normalisation, out, WIDTH);
-    struct vt_sample_point points[SOURCE];
-    const double start[2] = {-3.3, 7.1}, step[2] = {0.37, -0.4}, inside_step[2] = {0.33, 0.004},
-                 far[2] = {1e30, -1e300};
-    BOTH(place_points, struct vt_sample_point, SOURCE, start, step, SOURCE - 1, out);
-    BOTH(place_points, struct vt_sample_point, SOURCE, far, step, SOURCE, out);
-    vt_image_kernels_baseline.place_points((const double[2]){0.5, 0.25}, inside_step, 95, points);
-    BOTH(sample_points, uint8_t, 4 * WIDTH, bytes, 3 * 35, points, 95, out);
+    int32_t whole[2 * SOURCE];
+    float fractions[2 * SOURCE];
+    const int64_t one = INT64_C(1) << 32;
+    BOTH(place_points, int32_t, SOURCE, -3 * one - 12345, one / 3, SOURCE - 1, out, fractions);
+    BOTH(place_points, float, SOURCE, 7 * one, -one / 7, SOURCE, whole, out);
+    struct vt_sample_row row = {whole, whole + SOURCE, fractions, fractions + SOURCE};
+    vt_image_kernels_baseline.place_points(one / 2, one / 3, 95, row.x, row.fx); /* 35 pixels a row, rows 0 and 1 */
+    vt_image_kernels_baseline.place_points(one / 4, one / 300, 95, row.y, row.fy);
+    BOTH(sample_points, uint8_t, 4 * WIDTH, bytes, 3 * 35, &row, 3, 95, out);
     vt_resample_axis_fini(&area);
     vt_resample_axis_fini(&linear);
     vt_resample_axis_fini(&box);
