@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "onnx/onnx.h"
+
+#define MEMORY ((size_t)16 << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What inference says of known sizes must be a tensor that can exist. */
+static void check_shapes(const struct vt_graph *graph) {
+    for (const struct vt_node *node = graph->first; node; node = node->next) {
+        const struct vt_value *out = node->outputs[0];
+        int64_t dims[VT_MAX_RANK];
+        if (vt_value_static_dims(out, dims) && !vt_dims_valid(out->rank, dims, out->dtype, NULL)) abort();
+    }
+}
+
+/* Reads, infers symbolically, fixes the inputs and infers again; prints what came out. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const struct vt_onnx_limits limits = {.arena_bytes = MEMORY, .nodes = 4096};
+    const int64_t sizes[VT_MAX_RANK] = {1, 3, 64, 48, 2, 2, 2, 2};
+    struct vt_graph *graph;
+    struct vultus_error error;
+    vt_onnx_probe(data, size);
+    if (vt_onnx_read(data, size, "input", &limits, &graph, &error)) return 0;
+    enum vultus_status status = vt_graph_infer(graph, &error);
+    if (!status) check_shapes(graph);
+    for (size_t i = 0; !status && i < graph->n_inputs; ++i)
+        if (graph->inputs[i]->rank >= 0)
+            vt_graph_bind_input(graph, graph->inputs[i], sizes, graph->inputs[i]->rank, &error);
+    if (!status && !vt_graph_infer(graph, &error)) check_shapes(graph);
+    struct vt_strbuf buffer = {0};
+    vt_graph_dump(graph, &buffer);
+    vt_strbuf_fini(&buffer);
+    if (graph->arena.used > MEMORY) abort();
+    vt_graph_destroy(graph);
+    return 0;
+}
