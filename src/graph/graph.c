@@ -302,17 +302,18 @@ struct visit {
 
 enum { UNVISITED, ON_PATH, DONE };
 
-static enum vultus_status check_source(const struct vt_graph *graph, const struct vt_node *node,
-    const struct vt_value *value, struct vultus_error *error) {
-    if (value->producer || value->constant || vt_graph_is_input(graph, value)) return VULTUS_OK;
+/* Graph inputs were marked by their index. */
+static enum vultus_status check_source(
+    const struct vt_node *node, const struct vt_value *value, struct vultus_error *error) {
+    if (value->producer || value->constant || value->index) return VULTUS_OK;
     return vt_fail(error, VULTUS_ERROR_FORMAT,
         "node '%.100s' (%s) reads '%.100s', which no node, input or constant of the graph provides", node->name,
         vt_op_info(node->op)->name, value->name);
 }
 
 /* Walks from `root` to what it needs and appends nodes to `order` after all of their producers. */
-static enum vultus_status sort_from(const struct vt_graph *graph, struct vt_node *root, struct visit *path,
-    struct vt_node **order, size_t *n_ordered, struct vultus_error *error) {
+static enum vultus_status sort_from(
+    struct vt_node *root, struct visit *path, struct vt_node **order, size_t *n_ordered, struct vultus_error *error) {
     size_t depth = 0;
     path[depth++] = (struct visit){.node = root};
     root->index = ON_PATH;
@@ -326,7 +327,7 @@ static enum vultus_status sort_from(const struct vt_graph *graph, struct vt_node
         }
         const struct vt_value *value = top->node->inputs[top->next_input++];
         if (!value) continue;
-        enum vultus_status status = check_source(graph, top->node, value, error);
+        enum vultus_status status = check_source(top->node, value, error);
         if (status) return status;
         struct vt_node *producer = value->producer;
         if (!producer || producer->index == DONE) continue;
@@ -348,9 +349,11 @@ enum vultus_status vt_graph_sort(struct vt_graph *graph, struct vultus_error *er
         status = vt_fail_memory(error, "sorting a graph", (graph->n_nodes + 1) * (sizeof *order + sizeof *path));
         goto done;
     }
+    for (size_t i = 0; i < graph->n_values; ++i) graph->values[i]->index = 0;
+    for (size_t i = 0; i < graph->n_inputs; ++i) graph->inputs[i]->index = 1;
     for (struct vt_node *node = graph->first; node; node = node->next) node->index = UNVISITED;
     for (struct vt_node *node = graph->first; node && !status; node = node->next)
-        if (node->index == UNVISITED) status = sort_from(graph, node, path, order, &n_ordered, error);
+        if (node->index == UNVISITED) status = sort_from(node, path, order, &n_ordered, error);
     if (status) goto done;
     for (size_t i = 0; i < n_ordered; ++i) {
         order[i]->previous = i ? order[i - 1] : NULL;

@@ -178,6 +178,11 @@ static enum vultus_status map_old_resize(struct vt_onnx_reader *reader, struct v
 /* Opsets 11 and 12 require roi and scales, which exporters then give as empty tensors. */
 static enum vultus_status map_resize(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
     if (reader->opset < 11) return map_old_resize(reader, node);
+    const struct vt_attr *policy = find_attr(node, "keep_aspect_ratio_policy"),
+                         *antialias = find_attr(node, "antialias");
+    if ((policy && strcmp(policy->s, "stretch") != 0) || (antialias && antialias->i))
+        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_UNSUPPORTED,
+            "keep_aspect_ratio_policy other than 'stretch' and antialias are not supported");
     const struct vt_attr *mode = find_attr(node, "coordinate_transformation_mode");
     bool crops = mode && strcmp(mode->s, "tf_crop_and_resize") == 0;
     for (size_t i = 1; i < node->n_inputs; ++i) {

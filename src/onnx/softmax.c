@@ -48,7 +48,7 @@ enum vultus_status vt_onnx_settle_softmaxes(struct vt_onnx_reader *reader) {
         const struct vt_value *x = old->node->inputs[0];
         int64_t axis = vt_attr_int(&old->node->attrs, "axis", 1);
         if (axis < 0 && x->rank >= 0) axis += x->rank;
-        if (x->rank >= 0 && (axis < 0 || axis > x->rank))
+        if (x->rank >= 0 && (axis < 0 || axis >= x->rank))
             return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT, "node '%.100s' (Softmax): axis %lld of %d dimensions",
                 old->node->name, (long long)axis, x->rank);
         int single;

@@ -311,20 +311,28 @@ static void constants_carry_their_shape(void **state) {
 static void dump_shows_everything(void **state) {
     (void)state;
     struct vt_value *x = input("x");
-    set_dims(x, 2, (const struct vt_dim *const[]){vt_dim_symbol(&graph->arena, "n"), NULL});
     const float numbers[2] = {0.5F, 2};
-    const struct vt_attr attrs[2] = {{.name = "axis", .kind = VT_ATTR_INT, .i = -1},
-        {.name = "pads", .kind = VT_ATTR_INTS, .count = 2, .ints = (const int64_t[]){0, 1}}};
+    set_dims(x, 2, (const struct vt_dim *const[]){vt_dim_symbol(&graph->arena, "n"), NULL});
+    const int64_t many[20] = {0, 1};
+    const struct vt_tensor tensor = {.dtype = VT_DTYPE_I8, .rank = 2, .dims = {3, 4}};
+    const struct vt_attr attrs[] = {{.name = "axis", .kind = VT_ATTR_INT, .i = -1},
+        {.name = "pads", .kind = VT_ATTR_INTS, .count = 2, .ints = many},
+        {.name = "many", .kind = VT_ATTR_INTS, .count = 20, .ints = many},
+        {.name = "scales", .kind = VT_ATTR_FLOATS, .count = 2, .floats = numbers},
+        {.name = "alpha", .kind = VT_ATTR_FLOAT, .f = 0.25F}, {.name = "mode", .kind = VT_ATTR_STRING, .s = "linear"},
+        {.name = "value", .kind = VT_ATTR_TENSOR, .tensor = &tensor}};
     struct vt_value *const inputs[3] = {x, NULL, vt_graph_add_f32(graph, "w", numbers, 2)};
     struct vt_value *y = vt_graph_add_value(graph, "y");
-    assert_non_null(vt_graph_add_node(graph, NULL, VT_OP_CONV, "node", inputs, 3, &y, 1, attrs, 2));
+    assert_non_null(vt_graph_add_node(graph, NULL, VT_OP_CONV, "node", inputs, 3, &y, 1, attrs, 7));
     vt_graph_add_output(graph, y);
     struct vt_strbuf buffer = {0};
     vt_graph_dump(graph, &buffer);
     assert_false(buffer.failed);
     assert_string_equal(buffer.text, "input x : float32[n,?]\n"
                                      "output y : none[...]\n"
-                                     "y = Conv(x, -, w:float32[2] {0.5, 2}) {axis=-1, pads=[0,1]} : none[...]\n");
+                                     "y = Conv(x, -, w:float32[2] {0.5, 2}) {axis=-1, pads=[0,1], "
+                                     "many=[0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,...], scales=[0.5,2], alpha=0.25, "
+                                     "mode=\"linear\", value=int8[3,4]} : none[...]\n");
     vt_strbuf_fini(&buffer);
 }
 

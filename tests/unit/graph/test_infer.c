@@ -386,6 +386,50 @@ static void sizes_beyond_memory_fail(void **state) {
     assert_int_equal(error.status, VULTUS_ERROR_LIMIT);
 }
 
+static void concatenated_ranks_must_agree(void **state) {
+    (void)state;
+    op(VT_OP_CONCAT, INPUT("x", 2, 3), INPUT("y", 2, 3, 4), int_attr("axis", 0));
+    expect_failure("(Concat)", "2 and 3 dimensions");
+}
+
+static void fills_are_single(void **state) {
+    (void)state;
+    const int64_t two[1] = {2};
+    struct vt_tensor pair;
+    assert_int_equal(vt_tensor_alloc(&graph->arena, VT_DTYPE_I64, 1, two, &pair, NULL), VULTUS_OK);
+    op(VT_OP_CONSTANT_OF_SHAPE, NUMBERS(2), NULL,
+        (struct vt_attr){.name = "value", .kind = VT_ATTR_TENSOR, .tensor = &pair});
+    expect_failure("(ConstantOfShape)", "one element");
+}
+
+static void copied_dims_must_exist(void **state) {
+    (void)state;
+    op(VT_OP_RESHAPE, INPUT("x", 6), NUMBERS(6, 0), none);
+    expect_failure("(Reshape)", "0 at 1");
+}
+
+static void axes_are_listed_once(void **state) {
+    (void)state;
+    struct vt_value *const inputs[4] = {INPUT("x", 6, 5), NUMBERS(1, 1, 1, 1), NULL, NUMBERS(1, -1)};
+    vt_graph_add_node(graph, NULL, VT_OP_PAD, "the node", inputs, 4, NULL, 1, NULL, 0);
+    expect_failure("(Pad)", "axis 1 is listed twice");
+    vt_graph_set_input(graph->last, 3, NUMBERS(0, 1, 0));
+    expect_failure("(Pad)", "3 axes are listed of 2");
+}
+
+static void biases_must_fit_the_product(void **state) {
+    (void)state;
+    struct vt_value *const inputs[3] = {INPUT("x", 2, 3), INPUT("w", 3, 4), INPUT("b", 1, 2, 4)};
+    vt_graph_add_node(graph, NULL, VT_OP_GEMM, "the node", inputs, 3, NULL, 1, NULL, 0);
+    expect_failure("(Gemm)", "'b' has 3 dimensions");
+}
+
+static void operators_without_rule_fail(void **state) {
+    (void)state;
+    op(VT_OP_NONE, INPUT("x", 2), NULL, none);
+    expect_failure("(none)", "operator 0");
+}
+
 static void missing_inputs_fail(void **state) {
     (void)state;
     op(VT_OP_ADD, INPUT("x", 2), NULL, none);
@@ -447,6 +491,8 @@ int main(void) {
         TEST(impossible_reshapes_fail), TEST(reshapes_to_another_count_fail), TEST(two_wildcards_fail),
         TEST(negative_sizes_fail), TEST(wrong_permutations_fail), TEST(axes_outside_fail), TEST(inner_sizes_must_match),
         TEST(indices_outside_fail), TEST(too_many_dimensions_fail), TEST(sizes_beyond_memory_fail),
+        TEST(concatenated_ranks_must_agree), TEST(fills_are_single), TEST(copied_dims_must_exist),
+        TEST(axes_are_listed_once), TEST(biases_must_fit_the_product), TEST(operators_without_rule_fail),
         TEST(missing_inputs_fail), TEST(unknown_casts_fail), TEST(memory_limits_are_reported)};
     return cmocka_run_group_tests_name("infer", tests, NULL, NULL);
 }

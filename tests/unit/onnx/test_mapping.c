@@ -160,6 +160,23 @@ static void empty_resize_inputs_are_missing(void **state) {
     reading_fini(&reading);
 }
 
+static void resize_variants_are_refused(void **state) {
+    (void)state;
+    struct encoder node = node_of("Resize", "x - - x", "y");
+    attribute_text(&node, "keep_aspect_ratio_policy", "not_larger");
+    refuse_node(&node, 18, VULTUS_ERROR_UNSUPPORTED, "(Resize)|keep_aspect_ratio_policy");
+    node = node_of("Resize", "x - - x", "y");
+    attribute_int(&node, "antialias", 1);
+    refuse_node(&node, 19, VULTUS_ERROR_UNSUPPORTED, "(Resize)|antialias");
+}
+
+static void inputs_from_newer_opsets_are_refused_beside_attributes(void **state) {
+    (void)state;
+    struct encoder node = node_of("Squeeze", "x x", "y");
+    attribute_ints(&node, "axes", 1, (const int64_t[]){0});
+    refuse_node(&node, 11, VULTUS_ERROR_FORMAT, "(Squeeze)|input 1 does not exist in opset 11");
+}
+
 static void old_softmax_keeps_its_meaning(void **state) {
     (void)state;
     struct encoder node = node_of("Softmax", "x", "y");
@@ -178,6 +195,16 @@ static void old_softmax_keeps_its_meaning(void **state) {
     node = node_of("Softmax", "x", "y");
     attribute_int(&node, "axis", 5);
     refuse_node(&node, 11, VULTUS_ERROR_FORMAT, "(Softmax)|axis 5");
+}
+
+/* The default axis 1 of a vector is outside. */
+static void old_softmax_of_a_vector_needs_an_axis(void **state) {
+    (void)state;
+    struct encoder graph = {0};
+    put_input(&graph, "x", ONNX_F32, 1, (const int64_t[]){5});
+    put_output(&graph, "y");
+    put_plain_node(&graph, "Softmax", "x", "y");
+    read_bad(&graph, 11, VULTUS_ERROR_FORMAT, "(Softmax)|axis 1 of 1 dimensions");
 }
 
 /* [n, 10] and [n, 10, 1, 1] with the default axis 1: only one dimension is more than 1 long. */
@@ -391,10 +418,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {TEST(clip_attributes_become_inputs), TEST(axes_become_inputs),
         TEST(squeeze_and_unsqueeze_axes_become_inputs), TEST(slice_attributes_become_inputs),
         TEST(pad_attributes_become_inputs), TEST(upsample_becomes_resize), TEST(resize_10_gets_the_newer_inputs),
-        TEST(empty_resize_inputs_are_missing), TEST(old_softmax_keeps_its_meaning),
-        TEST(old_softmax_over_one_dimension_is_direct), TEST(softmax_of_unknown_rank_is_spelled_out),
-        TEST(batch_norm_drops_training), TEST(dropout_is_plain), TEST(secondary_outputs_may_not_be_used),
-        TEST(constants_of_every_kind), TEST(group_normalization_is_known), TEST(unknown_operators_are_named),
-        TEST(attributes_are_checked), TEST(control_flow_is_refused)};
+        TEST(empty_resize_inputs_are_missing), TEST(resize_variants_are_refused),
+        TEST(inputs_from_newer_opsets_are_refused_beside_attributes), TEST(old_softmax_keeps_its_meaning),
+        TEST(old_softmax_of_a_vector_needs_an_axis), TEST(old_softmax_over_one_dimension_is_direct),
+        TEST(softmax_of_unknown_rank_is_spelled_out), TEST(batch_norm_drops_training), TEST(dropout_is_plain),
+        TEST(secondary_outputs_may_not_be_used), TEST(constants_of_every_kind), TEST(group_normalization_is_known),
+        TEST(unknown_operators_are_named), TEST(attributes_are_checked), TEST(control_flow_is_refused)};
     return cmocka_run_group_tests_name("onnx-mapping", tests, NULL, NULL);
 }
