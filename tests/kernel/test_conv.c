@@ -268,7 +268,7 @@ static void test_winograd(void **state) {
     s = square(33, 60, 18, 3, 1);
     check_blocks(s, 3);
     s = square(256, 7, 272, 3, 1);
-    check_blocks(s, 3);
+    check_blocks(s, 2); /* too many weights for transforming them beforehand */
 }
 
 /* Sizes where units, chunks of output blocks and bands are more than one. */

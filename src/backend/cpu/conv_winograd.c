@@ -159,8 +159,14 @@ static void multiply(const struct job *job, const struct vt_conv_shape *shape, c
     product[split.wide - 2](shape, v, u, m, add ? m : NULL, 0, split.count - split.wide_count);
 }
 
+/*
+ * Larger transformed weights come from memory in every run, at 4 times the bytes of the compact order, which is then
+ * faster; but not when the compiler times one layer with its weights still in the cache.
+ */
+#define MOST_TRANSFORMED_BYTES (5 << 20)
+
 bool vt_conv_winograd4_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return supports(plan, step);
+    return supports(plan, step) && vt_conv_winograd4_packed_bytes(plan, step) <= MOST_TRANSFORMED_BYTES;
 }
 
 /* [point][output block][channel][lane] */
