@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 folder=build-fuzz
 [ -f $folder/build.ninja ] ||
-    CC=clang meson setup $folder -Dfuzzing_engine=libfuzzer -Db_sanitize=address,undefined -Db_lundef=false
+    CC=clang meson setup $folder -Dfuzzing_engine=libfuzzer -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dc_args=-fsanitize=fuzzer-no-link -Dtools=false -Dexamples=false
 ninja -C $folder
 mkdir -p $folder/findings
 for target in "$folder"/tests/fuzz/fuzz_*; do

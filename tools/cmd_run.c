@@ -49,7 +49,7 @@ static enum vultus_status load_inputs(
     struct run *run, const struct vt_text_list *arguments, struct vultus_error *error) {
     for (size_t a = 0; a < arguments->count; a++) {
         const char *argument = arguments->items[a], *equals = strchr(argument, '=');
-        size_t index;
+        size_t index = 0;
         enum vultus_status status = find_input(run, argument, (size_t)(equals - argument), &index, error);
         if (status == VULTUS_OK) status = vt_npy_read(equals + 1, &run->arena, &run->inputs[index], error);
         if (status < 0) return status;
