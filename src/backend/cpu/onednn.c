@@ -20,10 +20,14 @@
 #include "backend/cpu/plane.h"
 #include "base/checked.h"
 #include "base/cpu.h"
+#include "base/digest.h"
 #include "base/memory.h"
 
 /* Channels that one primitive computes at a time: as many as its kernels hold in registers, in at least two slices. */
 #define SLICE_CHANNELS 64
+
+/* Its code generators count in int. */
+#define LARGEST_SIZE 65536
 
 /* ------------------------------------------------------------ the library */
 
@@ -95,6 +99,9 @@ static struct shape shape_of(const struct vt_plan *plan, const struct vt_plan_st
 static bool axis_fits(const struct vt_window *w, int axis, const struct vt_plan_value *x, int64_t out) {
     int64_t before = w->pad[axis], after = w->pad[axis + 2];
     if (w->kernel[axis] < 1 || w->stride[axis] < 1 || w->dilation[axis] < 1 || before < 0 || after < 0) return false;
+    if (vt_max_i64(vt_max_i64(w->kernel[axis], w->stride[axis]), vt_max_i64(before, after)) > LARGEST_SIZE ||
+        vt_max_i64(vt_max_i64(x->dims[2 + axis], x->dims[1]), w->dilation[axis]) > LARGEST_SIZE)
+        return false;
     if (x->layout == VT_LAYOUT_BLOCKED && x->pad[axis] != before) return false;
     if (x->layout == VT_LAYOUT_BLOCKED) after = x->pad[axis + 2];
     int64_t extent = (w->kernel[axis] - 1) * w->dilation[axis] + 1, room = x->dims[2 + axis] + before + after - extent;
@@ -184,11 +191,39 @@ static bool is_wanted(dnnl_primitive_desc_t desc) {
            !strstr(info, "ref") && is_dense(md_of(desc, dnnl_query_weights_md));
 }
 
+/*
+ * Packed weights are opaque and belong to the code that the library generates for one CPU: in front of them stands what
+ * they look like, so that a plan from elsewhere is refused instead of misread.
+ */
+union header {
+    struct {
+        uint64_t slice_layout, last_layout;
+    };
+    uint8_t bytes[VT_PLAN_ALIGNMENT];
+};
+
+static uint64_t layout_checksum(dnnl_primitive_desc_t desc) {
+    const dnnl_memory_desc_t *md = md_of(desc, dnnl_query_weights_md);
+    const dnnl_blocking_desc_t *blocking = &md->format_desc.blocking;
+    int64_t words[4 * DNNL_MAX_NDIMS + 4] = {md->ndims, md->data_type, md->format_kind, blocking->inner_nblks};
+    int64_t *next = words + 4;
+    for (int i = 0; i < md->ndims; i++) {
+        *next++ = md->dims[i];
+        *next++ = blocking->strides[i];
+    }
+    for (int i = 0; i < blocking->inner_nblks; i++) {
+        *next++ = blocking->inner_blks[i];
+        *next++ = blocking->inner_idxs[i];
+    }
+    return vt_checksum64(words, sizeof words);
+}
+
 /* The descriptions of all slices but the last, and of the last. */
 struct description {
     struct shape shape;
     dnnl_primitive_desc_t slice, last; /* the same when their channels are */
     size_t slice_bytes, last_bytes;    /* of packed weights, rounded up */
+    union header header;
 };
 
 static void release_description(struct description *d) {
@@ -209,6 +244,8 @@ static bool describe_step(const struct vt_plan *plan, const struct vt_plan_step 
     }
     d->slice_bytes = vt_round_up(dnnl_memory_desc_get_size(md_of(d->slice, dnnl_query_weights_md)), VT_PLAN_ALIGNMENT);
     d->last_bytes = vt_round_up(dnnl_memory_desc_get_size(md_of(d->last, dnnl_query_weights_md)), VT_PLAN_ALIGNMENT);
+    d->header.slice_layout = layout_checksum(d->slice);
+    d->header.last_layout = layout_checksum(d->last);
     return true;
 }
 
@@ -219,12 +256,12 @@ static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step
     return true;
 }
 
-/* ------------------------------------------------------------ weights: one slice behind the other */
+/* ------------------------------------------------------------ weights: the header, then slice after slice */
 
 static size_t packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     struct description d;
     if (!ready() || !describe_step(plan, step, &d)) return 0;
-    size_t bytes = d.slice_bytes * (size_t)(d.shape.slices - 1) + d.last_bytes;
+    size_t bytes = sizeof d.header + d.slice_bytes * (size_t)(d.shape.slices - 1) + d.last_bytes;
     release_description(&d);
     return bytes;
 }
@@ -280,13 +317,14 @@ static enum vultus_status pack(const struct vt_plan *plan, const struct vt_plan_
     size_t bytes = (size_t)(d.shape.slice_channels * in * taps) * sizeof(float);
     float *dense = vt_alloc_aligned(bytes);
     enum vultus_status status = dense ? VULTUS_OK : vt_fail_memory(error, "a slice of weights", bytes);
+    memcpy(packed, &d.header, sizeof d.header);
     int threads = single_thread();
     for (int64_t slice = 0; !status && slice < d.shape.slices; slice++) {
         bool last = slice == d.shape.slices - 1;
         gather_slice(&d.shape, w, weights, slice * d.shape.slice_channels,
             last ? d.shape.last_channels : d.shape.slice_channels, dense);
-        dnnl_status_t failed =
-            pack_slice(&d, last ? d.last : d.slice, dense, (uint8_t *)packed + (size_t)slice * d.slice_bytes);
+        dnnl_status_t failed = pack_slice(
+            &d, last ? d.last : d.slice, dense, (uint8_t *)packed + sizeof d.header + (size_t)slice * d.slice_bytes);
         if (failed)
             status = vt_fail(error, VULTUS_ERROR_BACKEND, "step %s: oneDNN failed to pack weights (status %d)",
                 step->name, (int)failed);
@@ -343,12 +381,16 @@ static void release(void *opaque) {
 
 static enum vultus_status prepare(const struct vt_plan *plan, const struct vt_plan_step *step, const void *packed,
     void **out, struct vultus_error *error) {
-    (void)packed;
     struct state *s = calloc(1, sizeof *s);
     if (!s) return vt_fail_memory(error, "a convolution", sizeof *s);
     if (!ready() || !describe_step(plan, step, &s->description)) {
         free(s);
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "step %s: oneDNN has no convolution for it here", step->name);
+    }
+    if (!packed || memcmp(packed, &s->description.header, sizeof s->description.header) != 0) {
+        release(s);
+        return vt_fail(error, VULTUS_ERROR_MISMATCH,
+            "step %s: its weights were packed for another CPU or version of oneDNN; build the plan anew", step->name);
     }
     const struct vt_plan_value *y = s->description.shape.y, *bias = vt_cpu_input(plan, step, 1);
     s->bias = calloc((size_t)(vt_cpu_blocks(y) * y->block), sizeof *s->bias);
@@ -465,7 +507,7 @@ static void run_slice(void *context, size_t unit, int thread) {
     if (has_border(s->y))
         y = (float *)(call->scratch + (size_t)thread * vt_round_up(slice_floats(s) * sizeof(float), VT_CACHE_LINE));
     void *handles[] = {[X] = (void *)x,
-        [WEIGHTS] = (uint8_t *)call->packed + (size_t)slice * d->slice_bytes,
+        [WEIGHTS] = (uint8_t *)call->packed + sizeof d->header + (size_t)slice * d->slice_bytes,
         [BIAS] = run->state->bias + slice * s->slice_channels,
         [Y] = y};
     int threads = single_thread();

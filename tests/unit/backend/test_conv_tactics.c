@@ -240,7 +240,37 @@ static void test_misfits_are_refused(void **state) {
     }
 }
 
+/* Weights that oneDNN packed for another CPU would be misread. */
+static void test_foreign_packed_weights(void **state) {
+    (void)state;
+    const struct vt_cpu_tactic *tactic = vt_cpu_tactic_find("conv:onednn");
+    struct plan_builder b;
+    struct vt_executable *executable = NULL;
+    struct vultus_error error = {0};
+    builder_init(&b);
+    struct conv c = with_defaults(cases[0]);
+    c.block = vt_backend_find("cpu")->builder->block(VT_DTYPE_F32);
+    struct vt_plan_step *step = build_conv(&b, &c);
+    bool offered = tactic && vt_cpu_has(tactic->features) && tactic->supports(b.plan, step);
+    if (offered) {
+        builder_choose(&b, step, tactic->name, b.plan->max_batch, c.weights);
+        builder_finish(&b);
+        b.plan->owned_weights[b.plan->values[step->choices[0].packed].offset] ^= 1;
+        assert_int_equal(vt_backend_find("cpu")->create(b.plan, NULL, &executable, &error), VULTUS_ERROR_MISMATCH);
+        assert_non_null(strstr(error.text, "packed for another CPU"));
+    }
+    builder_fini(&b);
+    if (!offered) {
+        print_message("skipped: this build or CPU has no oneDNN convolutions\n");
+        skip();
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_tactic), cmocka_unit_test(test_misfits_are_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_tactic),
+        cmocka_unit_test(test_misfits_are_refused),
+        cmocka_unit_test(test_foreign_packed_weights),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

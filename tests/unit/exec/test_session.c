@@ -307,6 +307,13 @@ static void test_plan_of_another_machine(void **state) {
 static void test_plan_of_another_build(void **state) {
     (void)state;
     struct network n;
+    strcpy(build_network(&n)->key.build, "0.0.1-0123456789ab");
+    expect_refusal(&n, VULTUS_ERROR_MISMATCH, "build is 0.0.1-0123456789ab");
+}
+
+static void test_unknown_tactic(void **state) {
+    (void)state;
+    struct network n;
     build_network(&n)->steps[3].choices[0].tactic = "conv:wishful";
     expect_refusal(&n, VULTUS_ERROR_MISMATCH, "conv:wishful");
 }
@@ -328,6 +335,7 @@ int main(void) {
         cmocka_unit_test(test_plan_of_another_backend),
         cmocka_unit_test(test_plan_of_another_machine),
         cmocka_unit_test(test_plan_of_another_build),
+        cmocka_unit_test(test_unknown_tactic),
         cmocka_unit_test(test_rank_without_room_for_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
