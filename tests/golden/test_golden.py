@@ -98,9 +98,8 @@ def test_detections(found, golden, detector):
     assert compared + uncompared == total and compared >= total - 2, (compared, total)
 
 
+@pytest.mark.parametrize('detector', [WITH_CROPS], indirect=True)
 def test_crops_and_embeddings(found, golden, detector):
-    if detector != WITH_CROPS:
-        pytest.skip(f'golden crops are of {WITH_CROPS} only')
     problems, compared = [], set()
     for name, expected in golden['detections'].items():
         for i, want, have in pairs(expected[detector]['faces'], found[name]['faces'])[0]:
