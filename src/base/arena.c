@@ -42,8 +42,8 @@ static void *take(struct vt_arena_chunk *chunk, size_t bytes, size_t alignment) 
 /* calloc: the pages of a fresh mapping are zero already, and bytes are handed out once. */
 static struct vt_arena_chunk *new_chunk(struct vt_arena *arena, size_t size) {
     size_t total, used;
-    if (!vt_add_size(size, sizeof(struct vt_arena_chunk), &total) || !vt_add_size(arena->used, total, &used))
-        return NULL;
+    if (!vt_add_size(size, sizeof(struct vt_arena_chunk), &total) || total > PTRDIFF_MAX) return NULL;
+    if (!vt_add_size(arena->used, total, &used)) return NULL;
     if (arena->limit && used > arena->limit) return NULL;
     struct vt_arena_chunk *chunk = calloc(1, total);
     if (!chunk) return NULL;

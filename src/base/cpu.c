@@ -2,17 +2,16 @@
 #include "base/cpu.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include <xmmintrin.h>
 
 /* Intel SDM volume 1, 13.3: state components that the operating system saves, as XCR0 shows them. */
@@ -184,20 +183,4 @@ void vt_cpu_model_name(char *text, size_t size) {
     bool known = brand_string(brand);
     if (known) squeeze_blanks(brand);
     snprintf(text, size, "%s", known && *brand ? brand : "unknown");
-}
-
-#define MOST_PROCESSORS 65536
-
-int vt_cpu_count(void) {
-    /* The kernel refuses a mask smaller than its own, so grow until it fits. */
-    for (int processors = 1024; processors <= MOST_PROCESSORS; processors *= 4) {
-        cpu_set_t *set = CPU_ALLOC((size_t)processors);
-        if (!set) break;
-        size_t bytes = CPU_ALLOC_SIZE((size_t)processors);
-        int count = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
-        CPU_FREE(set);
-        if (count > 0) return count;
-    }
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
 }

@@ -32,8 +32,13 @@ void vt_cpu_describe(char *text, size_t size);
 /* The processor's own name ("AMD EPYC ..."), or "unknown". */
 void vt_cpu_model_name(char *text, size_t size);
 
-/* Processors that this process may run on. */
+/* Processors that this process may keep busy: those of its affinity mask, or fewer when its cgroup's quota is smaller. */
 int vt_cpu_count(void);
+/*
+ * Processors, rounded up, that the quota in a cgroup's directory grants (cpu.max, or cpu.cfs_quota_us and
+ * cpu.cfs_period_us of version 1); 0 when it has none.
+ */
+int vt_cpu_quota(const char *cgroup_directory);
 
 /* Flushes denormals, which cost up to 50x, to zero on this thread. Returns what vt_cpu_restore_denormals takes. */
 unsigned vt_cpu_flush_denormals(void);

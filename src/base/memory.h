@@ -6,7 +6,10 @@
 
 #define VT_CACHE_LINE 64
 
-/* Uninitialised memory aligned to a cache line, NULL when out of memory; released by vt_free_aligned (NULL is fine). */
+/*
+ * Uninitialised memory aligned to a cache line, NULL when out of memory; released by vt_free_aligned (NULL is fine).
+ * From 4 MiB on it asks for huge pages.
+ */
 void *vt_alloc_aligned(size_t bytes);
 void vt_free_aligned(void *memory);
 
