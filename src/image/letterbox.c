@@ -31,7 +31,8 @@ enum vultus_status vt_letterbox_plan(int picture_width, int picture_height, doub
 /* Rows of the canvas in units of ROWS_PER_UNIT, written to planes or to a picture. */
 struct job {
     struct vt_resampler resampler;
-    uint8_t *scratch; /* scratch_bytes for each thread */
+    uint8_t *scratch;
+    size_t scratch_bytes; /* of each thread */
     int canvas_width, canvas_height;
     const struct vt_normalisation *normalisation;
     float *planes;
@@ -50,7 +51,7 @@ static void fill_black(const struct job *job, int y, int x) {
 static void write_planes(void *context, size_t unit, int thread) {
     const struct job *job = context;
     struct vt_resample_scratch scratch;
-    vt_resample_scratch_init(&job->resampler, job->scratch + (size_t)thread * job->resampler.scratch_bytes, &scratch);
+    vt_resample_scratch_init(&job->resampler, job->scratch + (size_t)thread * job->scratch_bytes, &scratch);
     size_t plane_stride = (size_t)job->canvas_width * (size_t)job->canvas_height;
     int first = (int)unit * ROWS_PER_UNIT;
     for (int y = first; y < first + ROWS_PER_UNIT && y < job->canvas_height; y++) {
@@ -68,7 +69,7 @@ static void write_planes(void *context, size_t unit, int thread) {
 static void write_image(void *context, size_t unit, int thread) {
     const struct job *job = context;
     struct vt_resample_scratch scratch;
-    vt_resample_scratch_init(&job->resampler, job->scratch + (size_t)thread * job->resampler.scratch_bytes, &scratch);
+    vt_resample_scratch_init(&job->resampler, job->scratch + (size_t)thread * job->scratch_bytes, &scratch);
     int first = (int)unit * ROWS_PER_UNIT;
     for (int y = first; y < first + ROWS_PER_UNIT && y < job->resampler.height; y++) {
         vt_resample_row(&job->resampler, &scratch, y);
@@ -84,7 +85,8 @@ static enum vultus_status run_job(struct job *job, const struct vt_image *pictur
         vt_letterbox_plan(picture->width, picture->height, margin, job->canvas_width, job->canvas_height, &plan, error);
     if (!status) status = vt_resampler_init(&job->resampler, picture, margin, &plan, error);
     if (status) return status;
-    size_t bytes = job->resampler.scratch_bytes * (size_t)vt_pool_threads(pool);
+    job->scratch_bytes = vt_resample_scratch_bytes(&job->resampler);
+    size_t bytes = job->scratch_bytes * (size_t)vt_pool_threads(pool);
     job->scratch = vt_alloc_aligned(bytes);
     if (job->scratch) {
         vt_pool_run(pool, (size_t)vt_div_up(job->canvas_height, ROWS_PER_UNIT), task, job);

@@ -48,10 +48,6 @@ enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_ima
     r->factor = (int)rint(step);
     if (r->mode == VT_RESAMPLE_BOX) step = r->factor;
 
-    /* The widest vector load reaches one float past a source row. */
-    size_t line = vt_round_up(4 * (size_t)r->width * sizeof(float), VT_CACHE_LINE);
-    size_t source = vt_round_up((4 * (size_t)picture->width + 4) * sizeof(float), VT_CACHE_LINE);
-    r->scratch_bytes = line + source + 3 * line;
     enum vultus_status status = init_axes(r, step, error);
     if (status) vt_resampler_fini(r);
     return status;
@@ -69,15 +65,30 @@ void vt_resampler_fini(struct vt_resampler *r) {
     *r = (struct vt_resampler){0};
 }
 
+static size_t line_bytes(const struct vt_resampler *r) {
+    return vt_round_up(4 * (size_t)r->width * sizeof(float), VT_CACHE_LINE);
+}
+
+/* Cells read up to `reach` pixels past the row, and the widest vector load one number more. */
+static size_t source_bytes(const struct vt_resampler *r) {
+    return vt_round_up(4 * ((size_t)r->picture->width + (size_t)r->columns.reach + 1) * sizeof(float), VT_CACHE_LINE);
+}
+
+size_t vt_resample_scratch_bytes(const struct vt_resampler *r) { return 4 * line_bytes(r) + source_bytes(r); }
+
 void vt_resample_scratch_init(const struct vt_resampler *r, void *memory, struct vt_resample_scratch *scratch) {
     uint8_t *next = memory;
-    size_t line = vt_round_up(4 * (size_t)r->width * sizeof(float), VT_CACHE_LINE);
+    size_t line = line_bytes(r);
     scratch->pixels = next;
     scratch->sums = (float *)(next + line);
     scratch->lines[0] = next + 2 * line;
     scratch->lines[1] = next + 3 * line;
     scratch->source = next + 4 * line;
     scratch->line_rows[0] = scratch->line_rows[1] = -1;
+    if (r->mode == VT_RESAMPLE_AREA || r->mode == VT_RESAMPLE_BOX) {
+        size_t used = 3 * (size_t)r->picture->width * sizeof(float);
+        memset((uint8_t *)scratch->source + used, 0, source_bytes(r) - used);
+    }
 }
 
 static void copy_row(const struct vt_resampler *r, struct vt_resample_scratch *scratch, int y) {

@@ -36,27 +36,34 @@ static int cover_by_box(int i, int n, int factor, int *first, float *weights) {
     return count;
 }
 
+/* Margin pixels are black: leaving them out does not change the sum. */
+static struct vt_area_cell without_margin(int first, int count, int source, int margin, float *weights) {
+    int begin = first > margin ? first : margin;
+    int end = first + count < margin + source ? first + count : margin + source;
+    struct vt_area_cell cell = {.whole = count};
+    if (end > begin) {
+        cell.start = begin - margin;
+        cell.count = end - begin;
+        memmove(weights, weights + (begin - first), (size_t)cell.count * sizeof *weights);
+    }
+    memset(weights + cell.count, 0, (size_t)(count - cell.count) * sizeof *weights);
+    return cell;
+}
+
 enum vultus_status vt_area_axis_init(struct vt_resample_axis *axis, int source, int margin, int target, double step,
     bool whole_factor, struct vultus_error *error) {
-    /* Every source pixel falls into one output, and once more for each boundary between outputs. */
-    size_t most_weights = (size_t)source + 2 * (size_t)margin + 2 * (size_t)target + 2;
+    axis->reach = whole_factor ? (int)step : (int)ceil(step) + 1;
+    size_t n_weights = (size_t)target * (size_t)axis->reach;
     axis->cells = malloc((size_t)target * sizeof *axis->cells);
-    axis->weights = malloc(most_weights * sizeof *axis->weights);
+    axis->weights = calloc(n_weights, sizeof *axis->weights);
     if (!axis->cells || !axis->weights)
-        return vt_fail_memory(error, "resampling tables", most_weights * sizeof *axis->weights);
-    int used = 0, n = source + 2 * margin;
+        return vt_fail_memory(error, "resampling tables", n_weights * sizeof *axis->weights);
+    int n = source + 2 * margin;
     for (int i = 0; i < target; i++) {
-        float *weights = axis->weights + used;
+        float *weights = axis->weights + (size_t)i * (size_t)axis->reach;
         int first, count = whole_factor ? cover_by_box(i, n, (int)step, &first, weights)
                                         : cover_by_area(i, n, step, &first, weights);
-        /* Margin pixels are black: leaving them out does not change the sum. */
-        int begin = first > margin ? first : margin;
-        int end = first + count < margin + source ? first + count : margin + source;
-        axis->cells[i] = (struct vt_area_cell){.start = begin - margin,
-            .count = end > begin ? end - begin : 0,
-            .offset = used + begin - first,
-            .whole = count};
-        used += count;
+        axis->cells[i] = without_margin(first, count, source, margin, weights);
     }
     return VULTUS_OK;
 }
@@ -83,12 +90,13 @@ static void sum_boxes(const struct vt_resampler *r, struct vt_resample_scratch *
     r->kernels->box_columns(rows, &r->columns, r->width, scratch->sums);
 }
 
-static void sum_areas(const struct vt_resampler *r, struct vt_resample_scratch *scratch, struct vt_area_cell cell) {
+static void sum_areas(const struct vt_resampler *r, struct vt_resample_scratch *scratch, int y) {
     size_t count = 4 * (size_t)r->width;
+    struct vt_area_cell cell = r->rows.cells[y];
+    const float *weights = r->rows.weights + (size_t)y * (size_t)r->rows.reach;
     memset(scratch->sums, 0, count * sizeof *scratch->sums);
     for (int j = 0; j < cell.count; j++)
-        r->kernels->add_line(
-            scratch->sums, line_of(r, scratch, cell.start + j), r->rows.weights[cell.offset + j], count);
+        r->kernels->add_line(scratch->sums, line_of(r, scratch, cell.start + j), weights[j], count);
 }
 
 /*
@@ -112,7 +120,7 @@ void vt_area_row(const struct vt_resampler *r, struct vt_resample_scratch *scrat
     if (r->mode == VT_RESAMPLE_BOX && r->factor <= LARGEST_SHORT_FACTOR)
         sum_boxes(r, scratch, cell);
     else
-        sum_areas(r, scratch, cell);
+        sum_areas(r, scratch, y);
     if (r->mode == VT_RESAMPLE_BOX) average_boxes(r, scratch->sums, cell.whole);
     r->kernels->round_sums(scratch->sums, scratch->pixels, 4 * (size_t)r->width);
 }

@@ -15,10 +15,10 @@ enum vt_resample_mode {
     VT_RESAMPLE_LINEAR
 };
 
-/* Area: output i is the sum of weights[offset + j] * source[start + j] over j < count; whole: source pixels it covers,
- * the margin's included. */
+/* Area: output i is the sum of weights[i * reach + j] * source[start + j] over j < count; from there to reach weights
+ * are 0. whole: source pixels it covers, the margin's included. */
 struct vt_area_cell {
-    int start, count, offset, whole;
+    int start, count, whole;
 };
 
 /* Linear: output is weight[0] * source[index[0]] + weight[1] * source[index[1]], weights in 1/2048. */
@@ -30,6 +30,7 @@ struct vt_linear_tap {
 struct vt_resample_axis {
     struct vt_area_cell *cells;
     float *weights;
+    int reach;
     struct vt_linear_tap *taps;
 };
 
@@ -43,15 +44,15 @@ struct vt_resampler {
     int width, height; /* of the output */
     int factor;        /* BOX */
     struct vt_resample_axis columns, rows;
-    size_t scratch_bytes; /* of each thread */
 };
 
 /* Memory of one thread; which source rows it holds ready is remembered from call to call. */
 struct vt_resample_scratch {
     uint8_t *pixels; /* the output row: 4 * width */
-    void *source;    /* a source row: AREA floats, BOX sums of rows in uint16_t, LINEAR four bytes a pixel */
-    float *sums;     /* AREA, BOX: 4 * width */
-    void *lines[2];  /* horizontally resampled source rows: AREA floats, LINEAR int16_t; 4 * width */
+    void *source; /* a source row: AREA floats and `reach` black pixels, BOX sums of rows in uint16_t, LINEAR four bytes
+                     a pixel */
+    float *sums;  /* AREA, BOX: 4 * width */
+    void *lines[2]; /* horizontally resampled source rows: AREA floats, LINEAR int16_t; 4 * width */
     int line_rows[2];
 };
 
@@ -59,7 +60,8 @@ enum vultus_status vt_resampler_init(struct vt_resampler *resampler, const struc
     const struct vt_letterbox *letterbox, struct vultus_error *error);
 void vt_resampler_fini(struct vt_resampler *resampler);
 
-/* Lays `scratch` out in memory of scratch_bytes, aligned to a cache line. */
+/* Lays `scratch` out in memory of that many bytes (a multiple of a cache line), aligned to a cache line. */
+size_t vt_resample_scratch_bytes(const struct vt_resampler *resampler);
 void vt_resample_scratch_init(const struct vt_resampler *resampler, void *memory, struct vt_resample_scratch *scratch);
 
 /* Writes row `y` of the output to scratch->pixels. */
