@@ -54,7 +54,7 @@ static void trial_fini(struct trial *t, const struct vt_backend *backend) {
     free(t->plan.values);
 }
 
-/* Copies the step's constants and the packed weights behind each other. */
+/* Copies the packed weights, the last value, and the step's constants behind each other. */
 static bool trial_constants(struct trial *t, const struct vt_lowering *l, const struct candidate *c) {
     size_t total = vt_round_up(c->packed_bytes, VT_PLAN_ALIGNMENT);
     for (uint32_t i = 0; i < t->plan.n_values; i++)
@@ -64,7 +64,7 @@ static bool trial_constants(struct trial *t, const struct vt_lowering *l, const 
     if (!t->weights) return false;
     size_t offset = vt_round_up(c->packed_bytes, VT_PLAN_ALIGNMENT);
     if (c->packed_bytes) memcpy(t->weights, c->packed, c->packed_bytes);
-    for (uint32_t i = 0; i < t->plan.n_values; i++) {
+    for (uint32_t i = 0; i < l->plan->n_values; i++) {
         struct vt_plan_value *v = &t->plan.values[i];
         if (v->storage != VT_STORAGE_CONSTANT || !l->value_notes[i].constant) continue;
         memcpy(t->weights + offset, l->value_notes[i].constant, v->bytes);

@@ -195,11 +195,9 @@ static bool is_wanted(dnnl_primitive_desc_t desc) {
  * Packed weights are opaque and belong to the code that the library generates for one CPU: in front of them stands what
  * they look like, so that a plan from elsewhere is refused instead of misread.
  */
-union header {
-    struct {
-        uint64_t slice_layout, last_layout;
-    };
-    uint8_t bytes[VT_PLAN_ALIGNMENT];
+struct header {
+    uint64_t slice_layout, last_layout;
+    uint8_t zeros[VT_PLAN_ALIGNMENT - 2 * sizeof(uint64_t)];
 };
 
 static uint64_t layout_checksum(dnnl_primitive_desc_t desc) {
@@ -223,7 +221,7 @@ struct description {
     struct shape shape;
     dnnl_primitive_desc_t slice, last; /* the same when their channels are */
     size_t slice_bytes, last_bytes;    /* of packed weights, rounded up */
-    union header header;
+    struct header header;
 };
 
 static void release_description(struct description *d) {
