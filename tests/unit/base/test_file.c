@@ -48,8 +48,8 @@ static void write_file(const char *path, const void *bytes, size_t size) {
 static void assert_content(const char *path, const char *wanted) {
     struct vultus_error error;
     struct vt_mapped_file file;
-    uint8_t *read;
-    size_t size;
+    uint8_t *read = NULL;
+    size_t size = 0;
     if (vt_map_file(path, &file, &error) || vt_read_file(path, 1000, &read, &size, &error)) fail_msg("%s", error.text);
     assert_int_equal(file.size, strlen(wanted));
     assert_int_equal(size, strlen(wanted));

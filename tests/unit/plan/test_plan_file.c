@@ -159,7 +159,7 @@ static void assert_same_plan(const struct vt_plan *a, const struct vt_plan *b) {
 static void test_round_trip(void **state) {
     (void)state;
     struct vultus_error error;
-    struct vt_plan *written = sample_plan(), *read;
+    struct vt_plan *written = sample_plan(), *read = NULL;
     if (vt_plan_write(written, path, &error) || vt_plan_read(path, &read, &error)) fail_msg("%s", error.text);
     assert_same_plan(written, read);
     assert_int_equal((uintptr_t)read->weights % VT_PLAN_WEIGHTS_ALIGNMENT, 0);
