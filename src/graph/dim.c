@@ -206,7 +206,7 @@ const struct vt_dim *vt_dim_sub(struct vt_arena *arena, const struct vt_dim *a, 
 const struct vt_dim *vt_dim_mul(struct vt_arena *arena, const struct vt_dim *a, const struct vt_dim *b) {
     if (!a || !b) return NULL;
     struct sum sum = {0};
-    for (size_t i = 0; i < a->n_terms; ++i) {
+    for (size_t i = 0; i < a->n_terms && !sum.failed; ++i) {
         for (size_t j = 0; j < b->n_terms; ++j) {
             struct term product;
             if (!multiply_terms(arena, &a->terms[i], &b->terms[j], &product)) return NULL;

@@ -215,9 +215,10 @@ static void windows_of_symbols(void **state) {
 static void broadcasting_decides_what_it_can(void **state) {
     (void)state;
     struct vt_value *x = INPUT("x", 0, 3, 0, 1), *y = INPUT("y", 1, 0, 0, 7);
-    struct vt_value *sum = op(VT_OP_ADD, x, y, none);
+    struct vt_value *sum = op(VT_OP_ADD, x, y, none), *mirrored = op(VT_OP_ADD, y, x, none);
     infer();
     expect_dims(sum, "n, 3, h, 7");
+    expect_dims(mirrored, "n, 3, h, 7");
     y->dims[2] = vt_dim_symbol(&graph->arena, "other");
     infer();
     expect_dims(sum, "n, 3, ?, 7");
@@ -229,8 +230,12 @@ static void slices_of_symbols(void **state) {
     struct vt_value *const starts_at[5] = {
         x, NUMBERS(0, -1, 1), NUMBERS(INT64_MAX, INT64_MIN, 5), NUMBERS(2, 3, 1), NUMBERS(2, -1, 1)};
     struct vt_node *slice = vt_graph_add_node(graph, NULL, VT_OP_SLICE, NULL, starts_at, 5, NULL, 1, NULL, 0);
+    struct vt_value *const to_the_ends[5] = {
+        x, NUMBERS(-INT32_MAX, INT32_MAX), NUMBERS(INT32_MAX, -INT32_MAX), NUMBERS(2, 3), NUMBERS(1, -1)};
+    struct vt_node *whole = vt_graph_add_node(graph, NULL, VT_OP_SLICE, NULL, to_the_ends, 5, NULL, 1, NULL, 0);
     infer();
     expect_dims(slice->outputs[0], "n, 2, floor((h + 1)/2), w"); /* 1:5 of 3, ::2 of h, ::-1 of w */
+    expect_dims(whole->outputs[0], "n, 3, h, w");
 }
 
 static void unknown_ranks_spread(void **state) {

@@ -99,13 +99,13 @@ static void fields_come_in_order(void **state) {
 
 static void broken_messages_are_refused(void **state) {
     (void)state;
-    expect_failure("\x08", 1, "cut off");
+    expect_failure("\x08", 1, "at byte 1: a number is cut off");
     expect_failure("\x08\x80", 2, "cut off");
     expect_failure("\x0d\x01\x02\x03", 4, "cut off");
     expect_failure("\x09\x01\x02\x03\x04\x05\x06\x07", 8, "cut off");
     expect_failure("\x0a\x05"
                    "1234",
-        6, "5 bytes does not fit");
+        6, "at byte 2: a field of 5 bytes does not fit the 4");
     expect_failure("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, "does not fit");
     expect_failure("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11, "more than 64 bits");
     expect_failure("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 12, "more than 64 bits");

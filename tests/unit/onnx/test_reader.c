@@ -358,6 +358,9 @@ static void broken_tensors_are_refused(void **state) {
     put_initializer(&graph, "w", ONNX_F32, 1, (const int64_t[]){3}, values, sizeof values);
     read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "'w' needs 12 bytes of data but has 8");
     graph = identity_graph();
+    put_initializer(&graph, "w", ONNX_F32, 1, (const int64_t[]){1}, values, sizeof values);
+    read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "'w' needs 4 bytes of data but has 8");
+    graph = identity_graph();
     put_initializer(&graph, "w", ONNX_F32, 1, (const int64_t[]){-2}, values, sizeof values);
     read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "'w'|negative");
     graph = identity_graph();
@@ -374,7 +377,18 @@ static void broken_tensors_are_refused(void **state) {
     put_initializer(&graph, "", ONNX_F32, 1, (const int64_t[]){2}, values, sizeof values);
     read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "no name");
 
-    struct encoder tensor = tensor_of("w", ONNX_F32, 1, (const int64_t[]){2}, values, sizeof values), entry = {0};
+    struct encoder tensor = {0}, entry = {0};
+    for (int count = 2; count <= 4; count += 2) { /* of 3 that the dims ask for */
+        put_int(&tensor, 1, 3);
+        put_int(&tensor, 2, ONNX_F32);
+        for (int i = 0; i < count; ++i) put_float(&tensor, 4, 1);
+        put_text(&tensor, 8, "w");
+        graph = identity_graph();
+        put_message(&graph, 5, &tensor);
+        read_bad(&graph, 13, VULTUS_ERROR_FORMAT, count == 2 ? "'w' needs 3 elements of data but has 2" : "but has 4");
+    }
+
+    tensor = tensor_of("w", ONNX_F32, 1, (const int64_t[]){2}, values, sizeof values);
     put_text(&entry, 1, "location");
     put_text(&entry, 2, "weights.bin");
     put_message(&tensor, 13, &entry);
