@@ -39,6 +39,10 @@ static inline struct vultus_picture vt_api_picture(const struct vt_image *i) {
 json_t *vt_api_describe_plan(const struct vt_plan *plan, const char *path, bool with_graph);
 enum vultus_status vt_api_describe_onnx(
     struct vultus_runtime *runtime, const char *path, bool with_graph, json_t **out, struct vultus_error *error);
+/* Reads an ONNX file; bytes of another kind are called so. In builds with the compiler. */
+struct vt_graph;
+enum vultus_status vt_api_read_onnx(
+    const struct vt_mapped_file *file, const char *path, struct vt_graph **out, struct vultus_error *error);
 /* {"name", "dtype", "shape"} */
 json_t *vt_api_tensor_json(const char *name, const char *dtype, json_t *shape);
 

@@ -135,11 +135,20 @@ static void recognise(const struct vt_graph *graph, struct vt_plan_model *model)
         model->function && *model->function ? model->function : "unknown function");
 }
 
+enum vultus_status vt_api_read_onnx(
+    const struct vt_mapped_file *file, const char *path, struct vt_graph **out, struct vultus_error *error) {
+    struct vultus_error failure;
+    enum vultus_status status = vt_onnx_read(file->data, file->size, path, NULL, out, &failure);
+    if (status == VULTUS_ERROR_FORMAT && !vt_onnx_probe(file->data, file->size))
+        return vt_fail(error, status, "%s is neither an ONNX model nor a plan", path);
+    return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
+}
+
 static enum vultus_status compile(struct build *b, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
     struct vt_graph *graph = NULL;
     struct vt_plan *plan = NULL;
-    enum vultus_status status = vt_onnx_read(b->model.data, b->model.size, b->model_path, NULL, &graph, error);
+    enum vultus_status status = vt_api_read_onnx(&b->model, b->model_path, &graph, error);
     if (!status) status = vt_compile_bind(graph, &b->compile, error);
     if (!status) {
         recognise(graph, &b->compile.model);

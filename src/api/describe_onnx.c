@@ -3,7 +3,6 @@
 #include "base/cpu.h"
 #include "base/strbuf.h"
 #include "compile/compile.h"
-#include "onnx/onnx.h"
 #include "pass/pass.h"
 
 /* Free dims appear as text: ["batch", 3, "height", "width"]. */
@@ -106,7 +105,7 @@ enum vultus_status vt_api_describe_onnx(
     struct vt_graph *graph = NULL;
     enum vultus_status status = vt_map_file(path, &file, error);
     if (status) return status;
-    status = vt_onnx_read(file.data, file.size, path, NULL, &graph, error);
+    status = vt_api_read_onnx(&file, path, &graph, error);
     if (!status) status = describe(runtime, &file, path, graph, with_graph, out, error);
     vt_graph_destroy(graph);
     vt_unmap_file(&file);
