@@ -6,6 +6,7 @@
 
 #include "api/api_internal.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/log.h"
 #include "compile/compile.h"
 #include "onnx/onnx.h"
@@ -51,8 +52,9 @@ static void look_up_model(struct build *b) {
 static char *plan_path(const struct build *b, const char *directory) {
     bool chosen_size = b->options->width > 0 && strcmp(b->key.input_size, "640x640") != 0;
     int64_t batch = b->options->max_batch == 32 ? 0 : b->options->max_batch;
-    char *name =
-        vt_store_plan_name(b->stem, b->key.precision, b->key.arch, chosen_size ? b->key.input_size : NULL, batch);
+    int threads = b->runtime->threads == vt_cpu_count() ? 0 : b->runtime->threads;
+    char *name = vt_store_plan_name(
+        b->stem, b->key.precision, b->key.arch, chosen_size ? b->key.input_size : NULL, batch, threads);
     char *path = name ? vt_path_join(directory, name) : NULL;
     free(name);
     return path;

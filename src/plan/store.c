@@ -26,12 +26,13 @@ char *vt_store_default_directory(struct vultus_error *error) {
     return NULL;
 }
 
-char *vt_store_plan_name(
-    const char *model, const char *precision, const char *arch, const char *input_size, int64_t max_batch) {
+char *vt_store_plan_name(const char *model, const char *precision, const char *arch, const char *input_size,
+    int64_t max_batch, int threads) {
     struct vt_strbuf name = {0};
     vt_strbuf_printf(&name, "%s-%s-%s", model, precision, arch);
     if (input_size) vt_strbuf_printf(&name, "-%s", input_size);
     if (max_batch > 0) vt_strbuf_printf(&name, "-b%lld", (long long)max_batch);
+    if (threads > 0) vt_strbuf_printf(&name, "-t%d", threads);
     vt_strbuf_puts(&name, ".plan");
     return vt_strbuf_take(&name);
 }

@@ -10,9 +10,12 @@
  */
 char *vt_store_default_directory(struct vultus_error *error);
 
-/* malloc'd "{model}-{precision}-{arch}[-{W}x{H}][-b{N}].plan"; input_size and max_batch are left out when NULL / 0. */
+/*
+ * malloc'd "{model}-{precision}-{arch}[-{W}x{H}][-b{N}][-t{N}].plan"; input_size, max_batch and threads are appended
+ * unless NULL / 0.
+ */
 char *vt_store_plan_name(
-    const char *model, const char *precision, const char *arch, const char *input_size, int64_t max_batch);
+    const char *model, const char *precision, const char *arch, const char *input_size, int64_t max_batch, int threads);
 
 enum vt_store_outcome { VT_STORE_HIT, VT_STORE_MISSING, VT_STORE_DIFFERS, VT_STORE_BROKEN };
 /*

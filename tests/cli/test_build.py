@@ -87,10 +87,12 @@ def test_changed_model_is_named(vultus, tmp_path, folder):
     assert built(vultus, model, folder)['cached'] is True
 
 
-def test_changed_threads_are_named(vultus, tiny, folder):
-    built(vultus, tiny, folder, '--threads', '1')
-    result = built(vultus, tiny, folder, '--threads', '2')
-    assert result['cached'] is False and 'threads' in result['miss']
+def test_thread_counts_have_plans_of_their_own(vultus, tiny, folder):
+    other = len(os.sched_getaffinity(0)) + 1
+    default = built(vultus, tiny, folder)
+    result = built(vultus, tiny, folder, '--threads', str(other))
+    assert result['cached'] is False and result['path'].endswith(f'-t{other}.plan')
+    assert built(vultus, tiny, folder)['cached'] is True and default['path'] != result['path']
 
 
 def test_broken_plan_is_built_again(vultus, tiny, folder):

@@ -51,10 +51,11 @@ static void assert_name(char *name, const char *wanted) {
 
 static void test_plan_name(void **state) {
     (void)state;
-    assert_name(vt_store_plan_name("glintr100", "fp32", "avx512", NULL, 0), "glintr100-fp32-avx512.plan");
-    assert_name(vt_store_plan_name("m", "fp32", "sse", "320x240", 0), "m-fp32-sse-320x240.plan");
-    assert_name(vt_store_plan_name("m", "fp32", "sse", "320x240", 8), "m-fp32-sse-320x240-b8.plan");
-    assert_name(vt_store_plan_name("m", "fp32", "sse", NULL, 128), "m-fp32-sse-b128.plan");
+    assert_name(vt_store_plan_name("glintr100", "fp32", "avx512", NULL, 0, 0), "glintr100-fp32-avx512.plan");
+    assert_name(vt_store_plan_name("m", "fp32", "sse", "320x240", 0, 0), "m-fp32-sse-320x240.plan");
+    assert_name(vt_store_plan_name("m", "fp32", "sse", "320x240", 8, 0), "m-fp32-sse-320x240-b8.plan");
+    assert_name(vt_store_plan_name("m", "fp32", "sse", NULL, 128, 0), "m-fp32-sse-b128.plan");
+    assert_name(vt_store_plan_name("m", "fp32", "sse", NULL, 0, 3), "m-fp32-sse-t3.plan");
 }
 
 static void test_look_up(void **state) {
