@@ -202,23 +202,29 @@ static enum vultus_status report(struct build *b, bool cached, uint64_t start, s
     return VULTUS_OK;
 }
 
+/* Whether a matching, whole plan is there; else result->miss says why not. */
+static bool find(struct build *b, uint64_t start) {
+    char *miss = b->result->miss;
+    struct vultus_error error;
+    if (b->options->force) {
+        snprintf(miss, sizeof b->result->miss, "building was forced");
+        return false;
+    }
+    if (vt_store_look_up(b->plan_path, &b->key, miss, sizeof b->result->miss) != VT_STORE_HIT) return false;
+    if (!report(b, true, start, &error)) return true;
+    snprintf(miss, sizeof b->result->miss, "%s", error.text);
+    return false;
+}
+
 static enum vultus_status build_or_find(struct build *b, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
     enum vultus_status status = prepare(b, error);
-    if (status) return status;
-    char *miss = b->result->miss;
-    if (!b->options->force && vt_store_look_up(b->plan_path, &b->key, miss, sizeof b->result->miss) == VT_STORE_HIT)
-        return report(b, true, start, error);
+    if (status || find(b, start)) return status;
     status = take_lock(b, error);
-    if (status) return status;
-    bool hit =
-        !b->options->force && vt_store_look_up(b->plan_path, &b->key, miss, sizeof b->result->miss) == VT_STORE_HIT;
-    if (b->options->force) snprintf(miss, sizeof b->result->miss, "building was forced");
-    if (!hit) {
-        vt_log(VT_LOG_INFO, "building %s: %s", b->plan_path, miss);
-        status = compile(b, error);
-    }
-    return status ? status : report(b, hit, start, error);
+    if (status || find(b, start)) return status;
+    vt_log(VT_LOG_INFO, "building %s: %s", b->plan_path, b->result->miss);
+    status = compile(b, error);
+    return status ? status : report(b, false, start, error);
 }
 
 enum vultus_status vultus_build(struct vultus_runtime *runtime, const char *model_path,

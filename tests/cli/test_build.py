@@ -98,7 +98,7 @@ def test_thread_counts_have_plans_of_their_own(vultus, tiny, folder):
 def test_broken_plan_is_built_again(vultus, tiny, folder):
     plan = pathlib.Path(built(vultus, tiny, folder)['path'])
     content = plan.read_bytes()
-    for broken in (b'', content[:100], b'x' * len(content)):
+    for broken in (b'', content[:100], b'x' * len(content), content[:-100] + b'x' * 100):
         plan.write_bytes(broken)
         result = built(vultus, tiny, folder)
         assert result['cached'] is False and result['miss']
