@@ -53,7 +53,7 @@ unit() {
 black_box() {
     local stage=$1 folder=$2
     shift 2
-    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/$stage-pytest.xml" "$@"
+    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rfEs --tb=short -p no:cacheprovider --junitxml="$results/$stage-pytest.xml" "$@"
     [ -f "$results/$stage-pytest.xml" ] || broken "$stage" "pytest"
 }
 
