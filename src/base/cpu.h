@@ -32,7 +32,7 @@ void vt_cpu_describe(char *text, size_t size);
 /* The processor's own name ("AMD EPYC ..."), or "unknown". */
 void vt_cpu_model_name(char *text, size_t size);
 
-/* Processors that this process may keep busy: those of its affinity mask, or fewer when its cgroup's quota is smaller. */
+/* Processors that this process may keep busy: those of its affinity mask, or fewer by its cgroup's quota. */
 int vt_cpu_count(void);
 /*
  * Processors, rounded up, that the quota in a cgroup's directory grants (cpu.max, or cpu.cfs_quota_us and
