@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing on Debian 12: setup.sh [build] [tests]
-#   build  compiler, meson and the libraries that vultus links
-#   tests  clang, clang-format, cmocka and a Python environment in .venv (unless $PYTHON names one)
+#   build  compiler, meson, and the libraries that vultus and its unit tests link
+#   tests  clang, clang-format and a Python environment in .venv (unless $PYTHON names one)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages=(build-essential pkg-config meson ninja-build git libssl-dev libxxhash-dev libjansson-dev libyaml-dev
-    libjpeg62-turbo-dev libspng-dev libdnnl-dev)
-test_packages=(libcmocka-dev clang clang-format libclang-rt-dev llvm python3 python3-venv)
+    libjpeg62-turbo-dev libspng-dev libdnnl-dev libcmocka-dev)
+test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
 
