@@ -48,14 +48,14 @@ struct vt_backend {
     const char *name;
     void (*probe)(struct vt_backend_report *report); /* never fails */
     /*
-     * Prepares a plan (which must outlive the executable). Nothing is allocated for batches yet: workspace grows when a
-     * larger batch than before is run, so steady batches run without allocating.
+     * Prepares a plan (which must outlive the executable). Nothing is allocated for batches yet: workspace grows when
+     * more items than before go through the network together, so steady batches run without allocating.
      */
     enum vultus_status (*create)(
         const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error);
     /*
      * inputs[i] and outputs[i] are dense arrays of `batch` items in the plan's order. `profile` (NULL or n_steps
-     * entries) gets each step's time.
+     * entries) gets each step's time; a profiled run takes the whole batch through one step after the other.
      */
     enum vultus_status (*run)(struct vt_executable *executable, const void *const *inputs, void *const *outputs,
         int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);

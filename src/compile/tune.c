@@ -55,7 +55,8 @@ static void trial_fini(struct trial *t, const struct vt_backend *backend) {
 }
 
 /* Copies the packed weights, the last value, and the step's constants behind each other. */
-static bool trial_constants(struct trial *t, const struct vt_lowering *l, const struct candidate *c) {
+static bool trial_constants(struct trial *t, const struct tuner *tuner, const struct candidate *c) {
+    const struct vt_lowering *l = tuner->lowering;
     size_t total = vt_round_up(c->packed_bytes, VT_PLAN_ALIGNMENT);
     for (uint32_t i = 0; i < t->plan.n_values; i++)
         if (t->plan.values[i].storage == VT_STORAGE_CONSTANT)
@@ -72,7 +73,8 @@ static bool trial_constants(struct trial *t, const struct vt_lowering *l, const 
         offset += vt_round_up(v->bytes, VT_PLAN_ALIGNMENT);
     }
     t->plan.weights = t->weights;
-    t->plan.weights_bytes = total;
+    /* Back ends group items by what the whole network's weights ask for. */
+    t->plan.weights_bytes = total > tuner->weights_total ? total : tuner->weights_total;
     return true;
 }
 
@@ -112,7 +114,7 @@ static enum vultus_status trial_init(
         .storage = VT_STORAGE_CONSTANT,
         .border = VT_PLAN_NONE,
         .bytes = 0};
-    if (!trial_constants(t, l, c)) {
+    if (!trial_constants(t, tuner, c)) {
         trial_fini(t, l->backend);
         return vt_fail_memory(l->error, "timing a step", c->packed_bytes);
     }

@@ -21,7 +21,9 @@ struct vt_cpu_call {
     const void *packed;
     uint8_t *scratch; /* vt_cpu_tactic.scratch_bytes, aligned, for this call only */
     void *state;      /* what vt_cpu_tactic.prepare made */
+    /* NULL: this thread alone runs the call, while others may run calls with the same state. */
     struct vt_pool *pool;
+    int thread; /* state of one thread is that of number thread + (number within the pool's run) */
 };
 
 /*
@@ -41,9 +43,9 @@ struct vt_cpu_tactic {
         void *packed, struct vultus_error *error);
     /* Scratch for one call with `threads` threads; may depend on batch, never shrinking as it grows. NULL: none. */
     size_t (*scratch_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
-    /* Optional state kept by the executable (library primitives); released by release. */
+    /* Optional state kept by the executable (library primitives) for `threads` threads; released by release. */
     enum vultus_status (*prepare)(const struct vt_plan *plan, const struct vt_plan_step *step, const void *packed,
-        void **state, struct vultus_error *error);
+        int threads, void **state, struct vultus_error *error);
     void (*release)(void *state);
     enum vultus_status (*run)(const struct vt_cpu_call *call, struct vultus_error *error);
 };

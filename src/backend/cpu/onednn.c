@@ -377,8 +377,44 @@ static void release(void *opaque) {
     free(s);
 }
 
+static dnnl_status_t init_runner(struct runner *r, dnnl_primitive_desc_t desc) {
+    static const dnnl_query_t queries[MEMORIES] = {[X] = dnnl_query_src_md,
+        [WEIGHTS] = dnnl_query_weights_md,
+        [Y] = dnnl_query_dst_md,
+        [SCRATCHPAD] = dnnl_query_scratchpad_md};
+    const dnnl_memory_desc_t *scratchpad = md_of(desc, dnnl_query_scratchpad_md);
+    size_t bytes = dnnl_memory_desc_get_size(scratchpad);
+    r->scratchpad = vt_alloc_aligned(bytes + VT_CACHE_LINE);
+    if (!r->scratchpad) return dnnl_out_of_memory;
+    for (int i = 0; i < MEMORIES; i++) {
+        const dnnl_memory_desc_t *md =
+            i == BIAS ? dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1) : md_of(desc, queries[i]);
+        dnnl_status_t status =
+            dnnl_memory_create(&r->memories[i], md, engine, i == SCRATCHPAD ? r->scratchpad : DNNL_MEMORY_NONE);
+        if (status) return status;
+    }
+    return dnnl_success;
+}
+
+/* Makes what every thread of the pool needs. */
+static enum vultus_status make_threads(struct state *s, int threads, struct vultus_error *error) {
+    s->threads = calloc((size_t)threads, sizeof *s->threads);
+    if (!s->threads) return vt_fail_memory(error, "threads of a convolution", (size_t)threads * sizeof *s->threads);
+    for (; s->n_threads < threads; s->n_threads++) {
+        struct thread_state *t = &s->threads[s->n_threads];
+        dnnl_status_t status = dnnl_stream_create(&t->stream, engine, dnnl_stream_default_flags);
+        if (!status) status = init_runner(&t->slice, s->description.slice);
+        if (!status) status = init_runner(&t->last, s->description.last);
+        if (status) {
+            s->n_threads++; /* so that release finds what was made */
+            return vt_fail(error, VULTUS_ERROR_BACKEND, "oneDNN failed to prepare a thread (status %d)", (int)status);
+        }
+    }
+    return VULTUS_OK;
+}
+
 static enum vultus_status prepare(const struct vt_plan *plan, const struct vt_plan_step *step, const void *packed,
-    void **out, struct vultus_error *error) {
+    int n_threads, void **out, struct vultus_error *error) {
     struct state *s = calloc(1, sizeof *s);
     if (!s) return vt_fail_memory(error, "a convolution", sizeof *s);
     if (!ready() || !describe_step(plan, step, &s->description)) {
@@ -409,46 +445,12 @@ static enum vultus_status prepare(const struct vt_plan *plan, const struct vt_pl
         return vt_fail(error, VULTUS_ERROR_BACKEND, "step %s: oneDNN failed to make a convolution (status %d)",
             step->name, (int)status);
     }
+    enum vultus_status made = make_threads(s, n_threads, error);
+    if (made) {
+        release(s);
+        return made;
+    }
     *out = s;
-    return VULTUS_OK;
-}
-
-static dnnl_status_t init_runner(struct runner *r, dnnl_primitive_desc_t desc) {
-    static const dnnl_query_t queries[MEMORIES] = {[X] = dnnl_query_src_md,
-        [WEIGHTS] = dnnl_query_weights_md,
-        [Y] = dnnl_query_dst_md,
-        [SCRATCHPAD] = dnnl_query_scratchpad_md};
-    const dnnl_memory_desc_t *scratchpad = md_of(desc, dnnl_query_scratchpad_md);
-    size_t bytes = dnnl_memory_desc_get_size(scratchpad);
-    r->scratchpad = vt_alloc_aligned(bytes + VT_CACHE_LINE);
-    if (!r->scratchpad) return dnnl_out_of_memory;
-    for (int i = 0; i < MEMORIES; i++) {
-        const dnnl_memory_desc_t *md =
-            i == BIAS ? dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1) : md_of(desc, queries[i]);
-        dnnl_status_t status =
-            dnnl_memory_create(&r->memories[i], md, engine, i == SCRATCHPAD ? r->scratchpad : DNNL_MEMORY_NONE);
-        if (status) return status;
-    }
-    return dnnl_success;
-}
-
-/* Makes what every thread of the pool needs; only a larger pool than before makes it allocate. */
-static enum vultus_status grow(struct state *s, int threads, struct vultus_error *error) {
-    if (threads <= s->n_threads) return VULTUS_OK;
-    struct thread_state *larger = realloc(s->threads, (size_t)threads * sizeof *larger);
-    if (!larger) return vt_fail_memory(error, "threads of a convolution", (size_t)threads * sizeof *larger);
-    s->threads = larger;
-    for (; s->n_threads < threads; s->n_threads++) {
-        struct thread_state *t = &s->threads[s->n_threads];
-        *t = (struct thread_state){0};
-        dnnl_status_t status = dnnl_stream_create(&t->stream, engine, dnnl_stream_default_flags);
-        if (!status) status = init_runner(&t->slice, s->description.slice);
-        if (!status) status = init_runner(&t->last, s->description.last);
-        if (status) {
-            s->n_threads++; /* so that release finds what was made */
-            return vt_fail(error, VULTUS_ERROR_BACKEND, "oneDNN failed to prepare a thread (status %d)", (int)status);
-        }
-    }
     return VULTUS_OK;
 }
 
@@ -496,7 +498,7 @@ static void run_slice(void *context, size_t unit, int thread) {
     int64_t item = (int64_t)unit / s->slices, slice = (int64_t)unit % s->slices;
     int64_t first_block = slice * s->slice_channels / s->y->block;
     bool last = slice == s->slices - 1;
-    struct thread_state *t = &run->state->threads[thread];
+    struct thread_state *t = &run->state->threads[call->thread + thread];
     struct runner *r = last ? &t->last : &t->slice;
     const uint8_t *x = (const uint8_t *)call->in_data[0] + (uint64_t)item * vt_cpu_item_bytes(s->x);
     if (s->depthwise) x += (size_t)(first_block * vt_cpu_plane_floats(s->x)) * sizeof(float);
@@ -526,8 +528,6 @@ static void run_slice(void *context, size_t unit, int thread) {
 static enum vultus_status run(const struct vt_cpu_call *call, struct vultus_error *error) {
     const struct vt_tail *tail = &call->step->params.tail;
     struct state *s = call->state;
-    enum vultus_status status = grow(s, vt_pool_threads(call->pool), error);
-    if (status) return status;
     struct run run = {.call = call, .state = s, .job = vt_plane_job(call, NULL)};
     run.needs_tail = has_border(call->out[0]) || tail->act1 != VT_ACT_NONE || tail->act2 != VT_ACT_NONE || call->in[3];
     vt_pool_run(call->pool, (size_t)(call->batch * s->description.shape.slices), run_slice, &run);
