@@ -13,6 +13,8 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
     [VT_SETTING_THREADS] = {"--threads", "VULTUS_THREADS", "the processors this process may use", "threads"},
     [VT_SETTING_CPU] = {NULL, "VULTUS_CPU", "native",
         "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native"},
+    [VT_SETTING_TACTICS] = {NULL, "VULTUS_TACTICS", "any",
+        "text that the names of chosen tactics must contain where a step has such (for experiments)"},
     [VT_SETTING_TEST_DATA] = {NULL, "VULTUS_TEST_DATA", "none",
         "folder with models/ and images/ for tests and first steps"},
 };
