@@ -57,6 +57,7 @@ static enum vultus_status fail_unknown(const struct vt_encoded *encoded, struct 
 
 static enum vultus_status dispatch(
     const struct vt_encoded *encoded, struct vt_image *out, int *orientation, struct vultus_error *error) {
+    (void)out, (void)orientation; /* unused in a build without codecs */
     const struct signature *signature = find_signature(encoded->bytes, encoded->size);
     switch (signature ? signature->format : FORMAT_UNKNOWN) {
     case FORMAT_JPEG:
