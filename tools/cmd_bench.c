@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "common.h"
@@ -135,7 +136,7 @@ static enum vultus_status time_batches(
     }
     if (options->json && status == VULTUS_OK) {
         json_t *object = json_pack(
-            "{s:o, s:i, s:O}", "file", vt_cli_json_text(options->operands[0]), "threads", threads, "results", results);
+            "{s:o, s:i, s:O}", "file", vt_json_text(options->operands[0]), "threads", threads, "results", results);
         if (!vt_cli_json_print(object, true)) status = vt_fail_memory(error, "results", count);
     }
     json_decref(results);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "common.h"
 
 /* "conv:direct:avx512 x42, copy x3" -> {"conv:direct:avx512": 42, "copy": 3}. */
@@ -21,7 +22,7 @@ static json_t *tactics_object(const char *text) {
 
 static int print_result(const struct vultus_build_result *r, bool json) {
     if (json) {
-        json_t *object = json_pack("{s:o, s:I, s:o, s:b, s:s, s:i, s:o}", "path", vt_cli_json_text(r->path), "bytes",
+        json_t *object = json_pack("{s:o, s:I, s:o, s:b, s:s, s:i, s:o}", "path", vt_json_text(r->path), "bytes",
             (json_int_t)r->bytes, "seconds", vt_cli_json_rounded(r->seconds, 6), "cached", r->cached, "miss", r->miss,
             "steps", (int)r->steps, "tactics", tactics_object(r->tactics));
         return vt_cli_json_print(object, true) ? VT_EXIT_OK : vt_cli_fail_memory();

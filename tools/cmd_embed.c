@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/status.h"
 #include "common.h"
 #include "tensor/npy.h"
@@ -60,7 +61,7 @@ static enum vultus_status read_crop(
 }
 
 static json_t *make_record(const struct embedding *e, const char *file, float norm, const float *embedding) {
-    return json_pack("{s:o, s:o, s:o}", "file", vt_cli_json_text(file), "norm", vt_cli_json_float(norm), "embedding",
+    return json_pack("{s:o, s:o, s:o}", "file", vt_json_text(file), "norm", vt_cli_json_float(norm), "embedding",
         vt_cli_json_floats(embedding, (size_t)e->dimension));
 }
 

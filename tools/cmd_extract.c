@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "common.h"
 #include "tensor/npy.h"
 
@@ -54,8 +55,8 @@ static json_t *make_record(const struct extraction *e, const char *file, const s
             json_decref(list);
             return NULL;
         }
-    json_t *record = json_pack("{s:o, s:i, s:i, s:o}", "file", vt_cli_json_text(file), "width", picture->width,
-        "height", picture->height, "faces", list);
+    json_t *record = json_pack("{s:o, s:i, s:i, s:o}", "file", vt_json_text(file), "width", picture->width, "height",
+        picture->height, "faces", list);
     if (!e->options->times || !record) return record;
     json_t *times = json_object();
     int failed = json_object_set_new(record, "times", times);

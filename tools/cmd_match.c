@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
 #include "base/status.h"
 #include "common.h"
 
@@ -46,7 +47,7 @@ static enum vultus_status save_pair(
 }
 
 static json_t *side_record(const struct side *side, int dimension) {
-    json_t *record = json_pack("{s:o}", "file", vt_cli_json_text(side->file));
+    json_t *record = json_pack("{s:o}", "file", vt_json_text(side->file));
     json_t *face = vt_cli_json_face(side->face, dimension);
     int failed = !record || !face || json_object_update(record, face) < 0;
     json_decref(face);

@@ -71,8 +71,6 @@ json_t *vt_cli_json_float(float value);
 /* `value` rounded to `decimals` places; null when not finite. */
 json_t *vt_cli_json_rounded(double value, int decimals);
 json_t *vt_cli_json_floats(const float *values, size_t count);
-/* File names need not be UTF-8: what is not becomes U+FFFD. */
-json_t *vt_cli_json_text(const char *text);
 /* bbox, score, landmarks, pass, and norm and embedding, or failure, where a recogniser ran. */
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension);
 /* {"file", "error"}. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "common.h"
 
 /* Any float is told apart from its neighbours by 9 digits, so printing 9 of a number that was cut to fewer prints just
@@ -36,27 +37,6 @@ json_t *vt_cli_json_floats(const float *values, size_t count) {
     return array;
 }
 
-json_t *vt_cli_json_text(const char *text) {
-    json_t *whole = json_string(text);
-    if (whole) return whole;
-    size_t length = strlen(text), used = 0;
-    char *clean = malloc(3 * length + 1);
-    if (!clean) return NULL;
-    while (*text) {
-        size_t take = 4; /* longest UTF-8 sequence */
-        json_t *valid = NULL;
-        for (; take > 0; take--)
-            if (strnlen(text, take) == take && (valid = json_stringn(text, take))) break;
-        json_decref(valid);
-        memcpy(clean + used, take ? text : "\xEF\xBF\xBD", take ? take : 3);
-        used += take ? take : 3;
-        text += take ? take : 1;
-    }
-    json_t *string = json_stringn(clean, used);
-    free(clean);
-    return string;
-}
-
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
     json_t *landmarks = json_array();
     for (int i = 0; i < VULTUS_LANDMARKS; i++)
@@ -72,7 +52,7 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
         failed |= json_object_set_new(record, "norm", vt_cli_json_float(face->norm));
         failed |= json_object_set_new(record, "embedding", vt_cli_json_floats(face->embedding, (size_t)dimension));
     } else if (face->failure) {
-        failed |= json_object_set_new(record, "failure", vt_cli_json_text(face->failure));
+        failed |= json_object_set_new(record, "failure", vt_json_text(face->failure));
     }
     if (!failed) return record;
     json_decref(record);
@@ -80,7 +60,7 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
 }
 
 json_t *vt_cli_json_error(const char *file, const char *sentence) {
-    return json_pack("{s:o, s:o}", "file", vt_cli_json_text(file), "error", vt_cli_json_text(sentence));
+    return json_pack("{s:o, s:o}", "file", vt_json_text(file), "error", vt_json_text(sentence));
 }
 
 bool vt_cli_json_print(json_t *value, bool indented) {

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/pool.h"
 #include "exec/session.h"
 #include "face/catalogue.h"

@@ -4,7 +4,7 @@
 #include "api/api_internal.h"
 
 json_t *vt_api_tensor_json(const char *name, const char *dtype, json_t *shape) {
-    return json_pack("{s:s, s:s, s:o}", "name", name, "dtype", dtype, "shape", shape);
+    return json_pack("{s:o, s:s, s:o}", "name", vt_json_text(name), "dtype", dtype, "shape", shape);
 }
 
 enum vultus_status vt_api_finish_json(json_t *object, char **text, struct vultus_error *error) {

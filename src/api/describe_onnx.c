@@ -13,7 +13,7 @@ static json_t *shape_json(const struct vt_value *value) {
         char text[128];
         json_array_append_new(shape, vt_dim_is_constant(value->dims[i], &fixed)
                                          ? json_integer(fixed)
-                                         : json_string(vt_dim_format(value->dims[i], text, sizeof text)));
+                                         : vt_json_text(vt_dim_format(value->dims[i], text, sizeof text)));
     }
     return shape;
 }
@@ -45,7 +45,7 @@ static int64_t parameters(const struct vt_graph *graph) {
 static json_t *dump_json(const struct vt_graph *graph) {
     struct vt_strbuf text = {0};
     vt_graph_dump(graph, &text);
-    json_t *json = text.failed || !text.text ? json_string("") : json_string(text.text);
+    json_t *json = text.failed || !text.text ? json_string("") : vt_json_text(text.text);
     vt_strbuf_fini(&text);
     return json;
 }
@@ -76,11 +76,11 @@ static enum vultus_status describe(struct vultus_runtime *runtime, const struct 
     enum vultus_status status = vt_sha256_hex(file->data, file->size, sha256, error);
     if (!status) status = vt_graph_infer(graph, error);
     if (status) return status;
-    json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "kind", "onnx", "file", path,
-        "sha256", sha256, "opset", (json_int_t)graph->opset, "producer", graph->producer ? graph->producer : "",
-        "nodes", (json_int_t)graph->n_nodes, "parameters", (json_int_t)parameters(graph), "inputs",
-        values_json(graph->inputs, graph->n_inputs), "outputs", values_json(graph->outputs, graph->n_outputs),
-        "operators", operators_json(graph));
+    json_t *object = json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "onnx", "file",
+        vt_json_text(path), "sha256", sha256, "opset", (json_int_t)graph->opset, "producer",
+        vt_json_text(graph->producer ? graph->producer : ""), "nodes", (json_int_t)graph->n_nodes, "parameters",
+        (json_int_t)parameters(graph), "inputs", values_json(graph->inputs, graph->n_inputs), "outputs",
+        values_json(graph->outputs, graph->n_outputs), "operators", operators_json(graph));
     if (object && with_graph) json_object_set_new(object, "graph", dump_json(graph));
     struct vt_compile_options options = {0};
     status = vt_compile_bind(graph, &options, error);

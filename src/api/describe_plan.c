@@ -95,15 +95,15 @@ static json_t *graph_json(const struct vt_plan *plan) {
         }
         vt_strbuf_printf(&text, ") %s  # %s\n", s->choices[0].tactic, s->name);
     }
-    json_t *json = text.failed || !text.text ? json_string("") : json_string(text.text);
+    json_t *json = text.failed || !text.text ? json_string("") : vt_json_text(text.text);
     vt_strbuf_fini(&text);
     return json;
 }
 
 json_t *vt_api_describe_plan(const struct vt_plan *plan, const char *path, bool with_graph) {
-    json_t *object = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:o}", "kind", "plan", "file",
-        path, "format_version", VT_PLAN_FORMAT_VERSION, "model", model_json(&plan->model), "key", key_json(&plan->key),
-        "inputs", values_json(plan, plan->inputs, plan->n_inputs), "outputs",
+    json_t *object = json_pack("{s:s, s:o, s:i, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:f, s:o}", "kind", "plan", "file",
+        vt_json_text(path), "format_version", VT_PLAN_FORMAT_VERSION, "model", model_json(&plan->model), "key",
+        key_json(&plan->key), "inputs", values_json(plan, plan->inputs, plan->n_inputs), "outputs",
         values_json(plan, plan->outputs, plan->n_outputs), "max_batch", (json_int_t)plan->max_batch, "weights_bytes",
         (json_int_t)plan->weights_bytes, "arena_bytes", (json_int_t)plan->arena_bytes, "build_seconds",
         (double)plan->build_seconds, "steps", steps_json(plan));

@@ -41,8 +41,8 @@ static json_t *cache_json(const char *directory) {
         bytes += (uint64_t)info.st_size;
     }
     if (d) closedir(d);
-    return json_pack("{s:s, s:b, s:I, s:I}", "directory", directory ? directory : "", "exists", d != NULL, "plans",
-        (json_int_t)plans, "bytes", (json_int_t)bytes);
+    return json_pack("{s:o, s:b, s:I, s:I}", "directory", vt_json_text(directory ? directory : ""), "exists", d != NULL,
+        "plans", (json_int_t)plans, "bytes", (json_int_t)bytes);
 }
 
 enum vultus_status vultus_doctor(const struct vultus_runtime *runtime, char **json, struct vultus_error *error) {

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """vultus info and doctor, and plans that are not what they seem."""
 import json
+import os
 import random
+import shutil
 
 import pytest
 
@@ -44,6 +46,14 @@ def test_plan_lists_two_timed_candidates_per_convolution(vultus, plan):
         chosen = {c['tactic'] for c in step['candidates'] if c['chosen']}
         assert len(times) >= 2, step
         assert chosen and chosen <= times and chosen == {t['tactic'] for t in step['tactics']}
+
+
+def test_file_names_of_any_bytes(vultus, tiny, plan, tmp_path):
+    for file, suffix in ((tiny, b'.onnx'), (plan, b'.plan')):
+        odd = os.fsencode(tmp_path) + b'/caf\xe9' + suffix
+        shutil.copy(file, odd)
+        about = json.loads(vultus('info', os.fsdecode(odd), '--json').out)
+        assert about['file'].endswith('caf\ufffd' + suffix.decode())
 
 
 def test_for_people(vultus, tiny, plan):
