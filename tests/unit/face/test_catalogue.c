@@ -21,7 +21,7 @@ static void test_builtin(void **state) {
     struct vt_catalogue *catalogue;
     struct vultus_error error;
     if (vt_catalogue_builtin(&catalogue, &error)) fail_msg("%s", error.text);
-    assert_int_equal(vt_catalogue_count(catalogue), 10);
+    assert_int_equal(vt_catalogue_count(catalogue), 12);
     const struct vt_catalogue_entry *e =
         vt_catalogue_find(catalogue, "e72a5710cce378dc46472b6b845cb90647634f2738d8c3e581735cf195b9866f", "renamed");
     assert_non_null(e);

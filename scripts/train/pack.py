@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Packs the training pictures for a machine that has little room: pack.py TRAINING_FOLDER OUT.npz
+
+Every picture is bounded in size and stored as WebP. The SHA-256 of every original file goes along, so that a later
+test can show that no test picture was among them.
+"""
+import hashlib
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+
+LONGEST = {'utk': 184, 'masks': 280}
+QUALITY = 74
+
+
+def pack(folder, longest):
+    encoded, digests = [], []
+    for path in sorted(folder.glob('*.jpg')):
+        data = path.read_bytes()
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            print(f'skipping {path.name}: not a picture')
+            continue
+        scale = longest / max(picture.shape[:2])
+        if scale < 1:
+            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        encoded.append(cv2.imencode('.webp', picture, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes())
+        digests.append(hashlib.sha256(data).hexdigest())
+    return encoded, digests
+
+
+def main():
+    source, target = map(pathlib.Path, sys.argv[1:])
+    arrays = {}
+    for name, longest in LONGEST.items():
+        encoded, digests = pack(source / name, longest)
+        arrays[f'{name}_bytes'] = np.frombuffer(b''.join(encoded), np.uint8)
+        arrays[f'{name}_sizes'] = np.array([len(e) for e in encoded])
+        arrays[f'{name}_sha256'] = np.array(digests)
+        print(name, len(encoded), 'pictures,', len(arrays[f'{name}_bytes']) >> 10, 'KiB')
+    np.savez(target, **arrays)
+
+
+if __name__ == '__main__':
+    main()
