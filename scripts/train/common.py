@@ -212,12 +212,13 @@ class Average:
     @torch.no_grad()
     def update(self, network, step):
         decay = min(self.decay, (1 + step) / (20 + step))
-        theirs = network.state_dict()
-        for name, mine in self.network.state_dict().items():
-            if mine.is_floating_point():
-                mine.lerp_(theirs[name].to(mine.dtype), 1 - decay)
-            else:
-                mine.copy_(theirs[name])
+        pairs = [(mine, theirs) for mine, theirs in zip(self.network.state_dict().values(), network.state_dict().values())]
+        smooth = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_mul_([mine for mine, _ in smooth], decay)
+        torch._foreach_add_([mine for mine, _ in smooth], [theirs for _, theirs in smooth], alpha=1 - decay)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():
+                mine.copy_(theirs)
 
 
 class Run:
@@ -288,11 +289,12 @@ class Run:
         return self.step >= self.steps
 
 
-def add_options(parser):
+def add_options(parser, with_teachers=True):
     parser.add_argument('pictures', help='what pack.py wrote')
-    parser.add_argument('teachers', help='folder of the teacher networks')
+    if with_teachers:
+        parser.add_argument('teachers', help='folder of the teacher networks')
     parser.add_argument('out', help='folder of checkpoints')
-    parser.add_argument('model', help='the ONNX file to write')
+    parser.add_argument('model', help='the file to write')
     parser.add_argument('--seed', type=int, default=20261121)
     parser.add_argument('--steps', type=int, default=None, help='of the whole schedule; the model card names those that were used')
     parser.add_argument('--fit', type=float, default=7.5, help='without --steps: as many as fit in so many minutes here')

@@ -6,20 +6,26 @@ The student (random weights) learns the dense maps of scrfd_2.5g_bnkps over scen
 mosaics of 1 to 30 pictures a side, more faces laid over them, textures, black borders, blur, grey, JPEG artefacts.
 """
 import argparse
+import copy
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import (ConvBN, Pictures, Run, Teacher, Writer, add_options, chance, fast_format, grey, jpeg_like, relight, similarity,
-                    slope_light, soften, uniform)
+from common import (ConvBN, Pictures, Run, Teacher, Writer, add_options, chance, grey, jpeg_like, relight, similarity, slope_light,
+                    soften, uniform)
 
 STRIDES = (8, 16, 32)
 SCENE = 512
-GROUP = 8             # scenes of one grid size
+GROUP = 16            # scenes of one grid size
+KEPT = 64             # groups that are shown a second time, changed
 TEACHER_MAPS = ('439', '441', '442', '459', '461', '462', '479', '481', '482')    # class, box, landmark maps per stride
+TEACHER_HINTS = ('424', '431', '432', '438', '458', '478')      # what its heads see, and what they make of it
+HINT_WIDTHS = (24, 24, 24, 64, 64, 64)
+NECK = (48, 48, 96)   # the student's widths there
 SURE = 0.3            # where the teacher's score exceeds this, its box and landmarks are learned too
+LEAST_MASS = 30       # a level with less teacher score than this in a batch counts for less
 
 
 # ---- the network ----
@@ -40,19 +46,16 @@ class Residual(nn.Module):
         self.depth = ConvBN(width, width, 3, groups=width)
         self.point = ConvBN(width, width, act=None)
         self.act = nn.ReLU()
-        nn.init.zeros_(self.point.bn.weight)    # begins as the identity, so that a trained network can be deepened
+        nn.init.constant_(self.point.bn.weight, 0.3)    # begins near the identity
 
     def forward(self, x):
         return self.act(self.point(self.depth(x)) + x)
 
 
 class Head(nn.Module):
-    def __init__(self, width, deeper):
+    def __init__(self, width):
         super().__init__()
-        self.tower = Separable(width, width)
-        self.deeper = deeper
-        if deeper:
-            self.more = Residual(width)
+        self.tower = nn.Sequential(Separable(width, width), Residual(width))
         self.score, self.box, self.points = nn.Conv2d(width, 2, 1), nn.Conv2d(width, 8, 1), nn.Conv2d(width, 20, 1)
         nn.init.normal_(self.score.weight, 0, 0.01)
         nn.init.constant_(self.score.bias, -4.5)
@@ -63,35 +66,34 @@ class Head(nn.Module):
 
     def forward(self, x):
         x = self.tower(x)
-        if self.deeper:
-            x = self.more(x)
-        return self.score(x), self.box(x), self.points(x)
+        return self.score(x), self.box(x), self.points(x), x
 
 
 class Detector(nn.Module):
-    """[b,3,h,w] -> class logits [b,2,..], boxes [b,8,..], landmarks [b,20,..] for strides 8, 16, 32 (in strides, from cell corners)."""
+    """[b,3,h,w] -> class logits [b,2,..], boxes [b,8,..], landmarks [b,20,..] for strides 8, 16, 32 (in strides, from cell
+    corners), then what the heads saw and what they made of it, for the training alone."""
 
-    def __init__(self, neck=64):
+    def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(ConvBN(3, 16, 3, 2), Separable(16, 32, 2))
-        self.to8 = nn.Sequential(Separable(32, 64, 2), Residual(64), Residual(64))
-        self.to16 = nn.Sequential(Separable(64, 96, 2), Residual(96), Residual(96), Residual(96))
+        self.stem = nn.Sequential(ConvBN(3, 16, 3, 2), Separable(16, 24, 2), Residual(24))
+        self.to8 = nn.Sequential(Separable(24, 48, 2), Residual(48), Residual(48))
+        self.to16 = nn.Sequential(Separable(48, 96, 2), Residual(96), Residual(96))
         self.to32 = nn.Sequential(Separable(96, 128, 2), Residual(128), Residual(128))
-        self.lateral16, self.lateral32 = ConvBN(96, neck, act=None), ConvBN(128, neck, act=None)
+        self.lateral16, self.lateral32, self.top_down = (ConvBN(ci, co, act=None) for ci, co in ((96, 48), (128, 96), (128, 48)))
         self.up16, self.up8 = nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2)
-        self.down16, self.down32 = Separable(neck, neck, 2), Separable(neck, neck, 2)
-        self.head8, self.head16, self.head32 = Head(neck, False), Head(neck, True), Head(neck, True)
+        self.down16, self.down32 = Separable(48, 48, 2), Separable(48, 96, 2)
+        self.head8, self.head16, self.head32 = (Head(width) for width in NECK)
 
     def forward(self, x):
         c8 = self.to8(self.stem(x))
         c16 = self.to16(c8)
-        p32 = self.lateral32(self.to32(c16))
-        p16 = self.lateral16(c16) + self.up16(p32)
+        c32 = self.to32(c16)
+        p16 = self.lateral16(c16) + self.up16(self.top_down(c32))
         p8 = c8 + self.up8(p16)
         p16 = p16 + self.down16(p8)
-        p32 = p32 + self.down32(p16)
+        p32 = self.lateral32(c32) + self.down32(p16)
         a, b, c = self.head8(p8), self.head16(p16), self.head32(p32)
-        return [a[0], b[0], c[0], a[1], b[1], c[1], a[2], b[2], c[2]]
+        return [a[0], b[0], c[0], a[1], b[1], c[1], a[2], b[2], c[2], p8, p16, p32, a[3], b[3], c[3]]
 
 
 # ---- scenes ----
@@ -217,6 +219,33 @@ def compose(pictures, scenes):
     return (scene.clamp(0, 1) * 255).round()
 
 
+class Scenes:
+    """Half of every batch is new, half are earlier scenes seen again in other light, turned, mirrored and moved: composing
+    costs more than learning."""
+
+    def __init__(self, pictures):
+        self.pictures, self.kept = pictures, []
+
+    def new(self):
+        scene = compose(self.pictures, GROUP)
+        if len(self.kept) == KEPT:
+            self.kept[int(torch.randint(0, KEPT, ()))] = scene.byte()
+        else:
+            self.kept.append(scene.byte())
+        return scene
+
+    def again(self):
+        scene = self.kept[int(torch.randint(0, len(self.kept), ()))].float() / 255
+        scene = relight(warp(scene if torch.rand(()) < 0.5 else scene.flip(3)), 0.5)
+        scene = scene + torch.randn_like(scene) * uniform(0, 1, len(scene), 1, 1, 1, device=scene.device) ** 3 * 0.04
+        return (scene.clamp(0, 1) * 255).round()
+
+    def batch(self, groups):
+        """[groups * GROUP,3,SCENE,SCENE], whole numbers 0..255, R G B."""
+        fresh = [self.new() for _ in range(groups - groups // 2)]
+        return torch.cat(fresh + [self.again() for _ in range(groups // 2)])
+
+
 # ---- losses ----
 
 def boxes_of(distances):
@@ -233,33 +262,69 @@ def giou(a, b):
     return inner / union - (hull - union) / hull
 
 
-def losses_of(student, teacher):
-    score_loss = box_loss = point_loss = mass = weight_sum = 0
-    for level in range(len(STRIDES)):
-        logits, target = student[level].float(), torch.sigmoid(teacher[3 * level].float())
-        found = torch.sigmoid(logits)
-        missed = ((target > SURE) & (found < target)).float()
-        gap = (found - target).abs() ** 2 * (1 + missed)
-        score_loss = score_loss + (gap * F.binary_cross_entropy_with_logits(logits, target, reduction='none')).sum()
-        mass = mass + target.sum()
+def level_losses(logits, boxes, points, teacher):
+    """Score, box and landmark losses of one stride, each divided by what the teacher found there, so that the many small
+    faces of a crowd do not outvote the few large ones."""
+    target = torch.sigmoid(teacher[0].float())
+    found = torch.sigmoid(logits)
+    missed = ((target > SURE) & (found < target)).float()
+    gap = (found - target).abs() ** 2 * (1 + 1.5 * missed)
+    score = (gap * F.binary_cross_entropy_with_logits(logits, target, reduction='none')).sum() / target.sum().clamp(min=LEAST_MASS)
 
-        b, _, h, w = logits.shape
-        flat = lambda maps, k: maps.float().reshape(b, 2, k, h, w).permute(0, 1, 3, 4, 2).reshape(-1, k)
-        at = (target.reshape(-1) > SURE).nonzero()[:, 0]
-        weight = target.reshape(-1)[at]
-        true_box, box = boxes_of(flat(teacher[3 * level + 1], 4)[at]), boxes_of(flat(student[3 + level], 4)[at])
-        side = ((true_box[:, 2:] - true_box[:, :2]).mean(1, keepdim=True)).clamp(min=0.5)
-        box_loss = box_loss + (weight * (1 - giou(box, true_box) + 2 * F.smooth_l1_loss(box / side, true_box / side, reduction='none',
-                                                                                       beta=0.05).mean(1))).sum()
-        gap = (flat(student[6 + level], 10)[at] - flat(teacher[3 * level + 2], 10)[at]) / side
-        point_loss = point_loss + (weight * F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction='none', beta=0.02).mean(1)).sum()
-        weight_sum = weight_sum + weight.sum()
-    return dict(score=4 * score_loss / mass.clamp(min=1), box=box_loss / weight_sum.clamp(min=1), points=12 * point_loss / weight_sum.clamp(min=1))
+    b, _, h, w = logits.shape
+    sure = (target.reshape(-1) > SURE).float()
+    weight = target.reshape(-1) * sure
+    flat = lambda maps, k: maps.float().reshape(b, 2, k, h, w).permute(0, 1, 3, 4, 2).reshape(-1, k)
+    true_box, box = boxes_of(flat(teacher[1], 4)), boxes_of(flat(boxes, 4))
+    side = ((true_box[:, 2:] - true_box[:, :2]).mean(1, keepdim=True)).clamp(min=0.5)
+    off = 1 - giou(box, true_box) + 2 * F.smooth_l1_loss(box / side, true_box / side, reduction='none', beta=0.05).mean(1)
+    gap = (flat(points, 10) - flat(teacher[2], 10)) / side
+    away = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction='none', beta=0.01).mean(1)
+    weights = weight.sum().clamp(min=LEAST_MASS)
+    return score, (weight * off).sum() / weights, (weight * away).sum() / weights
+
+
+def losses_of(student, teacher):
+    levels = [level_losses(*(student[kind * 3 + level].float() for kind in range(3)), teacher[3 * level:3 * level + 3])
+              for level in range(len(STRIDES))]
+    score, box, points = (sum(parts) / len(STRIDES) for parts in zip(*levels))
+    return dict(score=10 * score, box=box, points=20 * points)
+
+
+class Hints(nn.Module):
+    """Projects what the student's heads see and make to what the teacher's do, every channel at unit variance."""
+
+    def __init__(self):
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Conv2d(ci, co, 1) for ci, co in zip(NECK * 2, HINT_WIDTHS))
+        self.scales = nn.ModuleList(nn.BatchNorm2d(co, affine=False) for co in HINT_WIDTHS)
+
+    def forward(self, mine, theirs):
+        return sum(F.mse_loss(p(m), s(t.float()).to(m.dtype)) for p, s, m, t in zip(self.projections, self.scales, mine, theirs)) / 6
+
+
+@torch.no_grad()
+def calibrate(network, look, batches):
+    """Shifts the scores of each stride so that as many cells pass 0.5 as the teacher's: a student that is unsure says less
+    than half where the teacher says more, and users compare with one threshold. Uses fresh scenes."""
+    mine, theirs = [[] for _ in STRIDES], [0] * len(STRIDES)
+    for _ in range(batches):
+        scene, wanted = look()
+        maps = network(scene)
+        for level in range(len(STRIDES)):
+            top = maps[level].float().flatten().topk(min(maps[level].numel(), 40000)).values
+            mine[level].append(top)
+            theirs[level] += int((wanted[3 * level] > 0).sum())
+    for level, head in enumerate((network.head8, network.head16, network.head32)):
+        values = torch.cat(mine[level]).sort(descending=True).values
+        shift = -float(values[min(theirs[level], len(values) - 1)])
+        head.score.bias += shift
+        print(f'stride {STRIDES[level]}: scores shifted by {shift:.3f}', flush=True)
 
 
 def export(network, path):
     writer = Writer()
-    maps = writer.network(network.eval())
+    maps = writer.network(network.eval())[:9]
     outputs = []
     for kind, name, width in ((0, 'score', 1), (1, 'bbox', 4), (2, 'kps', 10)):
         shape = writer.weight(f'{name}_shape', torch.tensor([0, -1, width]).numpy())
@@ -275,47 +340,35 @@ def export(network, path):
 
 
 def main():
-    parser = add_options(argparse.ArgumentParser(description=__doc__))
-    parser.add_argument('--start', help='checkpoint of an earlier stage whose weights to begin with')
-    options = parser.parse_args()
-    groups = max(1, (options.batch or 48) // GROUP)
-    device = options.device
+    options = add_options(argparse.ArgumentParser(description=__doc__)).parse_args()
+    groups = max(1, (options.batch or 64) // GROUP)
+    device, on_gpu = options.device, options.device != 'cpu'
     torch.manual_seed(options.seed)
     torch.backends.cudnn.benchmark = True
     pictures = Pictures(options.pictures, device)
-    teacher = Teacher(f'{options.teachers}/scrfd_2.5g_bnkps.onnx', TEACHER_MAPS).to(device).half().to(memory_format=torch.channels_last)
-    if device == 'cpu':
-        teacher = teacher.float()
-    precision = torch.float16 if device != 'cpu' else torch.float32
-    network = Detector().to(device)
-    if options.start:
-        odd = network.load_state_dict(torch.load(options.start, map_location=device)['average'], strict=False)
-        print(f'{len(odd.missing_keys)} tensors begin anew', flush=True)
-    layout = torch.contiguous_format
+    precision = torch.float16 if on_gpu else torch.float32
+    teacher = Teacher(f'{options.teachers}/scrfd_2.5g_bnkps.onnx', TEACHER_MAPS + TEACHER_HINTS)
+    teacher = teacher.to(device).to(precision).to(memory_format=torch.channels_last)
+    network, hints = Detector().to(device).to(memory_format=torch.channels_last), Hints().to(device)
+    run = Run(options, network, extra=[hints], rate=4e-3)
+    scenes = Scenes(pictures)
 
-    def try_layout(layout):
-        with torch.autocast(device, torch.bfloat16):
-            trial = network.to(memory_format=layout)(torch.rand(GROUP * groups, 3, SCENE, SCENE, device=device).to(memory_format=layout))
-        sum(t.float().mean() for t in trial).backward()
+    @torch.no_grad()
+    def look():
+        scene = ((scenes.batch(groups) - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+        return scene, teacher(scene.to(precision))
 
-    if device != 'cpu':
-        state = {k: v.clone() for k, v in network.state_dict().items()}
-        layout = fast_format(try_layout)
-        network.load_state_dict(state)
-        network = network.to(memory_format=layout)
-    run = Run(options, network, rate=4e-3)
-
-    def step(_):
-        with torch.no_grad():
-            scene = torch.cat([compose(pictures, GROUP) for _ in range(groups)])
-            scene = (scene - 127.5) / 128
-            wanted = teacher(scene.to(precision).to(memory_format=torch.channels_last))
-        with torch.autocast(device, torch.bfloat16, enabled=device != 'cpu'):
-            found = network(scene.to(memory_format=layout))
-        return losses_of(found, wanted)
+    def step(progress):
+        scene, wanted = look()
+        with torch.autocast(device, torch.bfloat16, enabled=on_gpu):
+            found = network(scene)
+            hint = hints(found[9:], wanted[9:])
+        return dict(losses_of(found[:9], wanted[:9]), hints=0.5 * (1 - progress) * hint)
 
     done = run.loop(step)
-    export(run.average.network, options.model)
+    final = copy.deepcopy(run.average.network)
+    calibrate(final, look, 40 if on_gpu else 1)
+    export(final, options.model)
     print('done' if done else f'stopped at step {run.step} of {run.steps}; run again to continue')
 
 
