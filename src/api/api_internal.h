@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 #include "base/pool.h"
+#include "catalogue/catalogue.h"
 #include "exec/session.h"
-#include "face/catalogue.h"
 #include "image/image.h"
 #include "plan/plan.h"
 #include "vultus/vultus.h"

@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "compile/compile.h"
+#include "face/recognise.h"
 #include "onnx/onnx.h"
 #include "plan/store.h"
 

@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "base/strbuf.h"
 #include "compile/compile.h"
+#include "face/recognise.h"
 #include "pass/pass.h"
 
 /* Free dims appear as text: ["batch", 3, "height", "width"]. */

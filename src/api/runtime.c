@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "config.h"
+#include "config/config.h"
 #include "plan/store.h"
 
 const char *vultus_version(void) { return VT_VERSION; }
@@ -56,7 +57,7 @@ enum vultus_status vultus_runtime_create(
         options->max_picture_bytes, options->max_picture_pixels, options->max_picture_dimension};
     enum vultus_status status = choose_threads(options->threads, &runtime->threads, error);
     if (!status) status = vt_pool_create(runtime->threads, &runtime->pool, error);
-    if (!status) status = vt_catalogue_builtin(&runtime->catalogue, error);
+    if (!status) status = vt_catalogue_open(vt_setting_text(VT_SETTING_CATALOGUE, NULL), &runtime->catalogue, error);
     if (!status && options->plan_directory) {
         runtime->plan_directory = strdup(options->plan_directory);
         if (!runtime->plan_directory) status = vt_fail_memory(error, "a path", strlen(options->plan_directory));

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/strbuf.h"
 
 /* errno as the end of a sentence about `path`. */
 static enum vultus_status fail_errno(struct vultus_error *error, const char *path, const char *what) {
@@ -218,6 +219,26 @@ enum vultus_status vt_make_directories(const char *path, struct vultus_error *er
     }
     free(prefix);
     return status;
+}
+
+char *vt_user_folder(
+    const char *what, const char *variable, const char *xdg, const char *home, struct vultus_error *error) {
+    const char *const variables[] = {variable, xdg, "HOME"};
+    for (int i = 0; i < 3; i++) {
+        const char *base = getenv(variables[i]);
+        /* The specification: relative paths are to be ignored. */
+        if (!base || !*base || (i > 0 && *base != '/')) continue;
+        struct vt_strbuf path = {0};
+        vt_strbuf_puts(&path, base);
+        if (i == 2) vt_strbuf_printf(&path, "/%s", home);
+        if (i > 0) vt_strbuf_printf(&path, "/vultus/%s", what);
+        char *text = vt_strbuf_take(&path);
+        if (!text) vt_fail_memory(error, "a path", strlen(base));
+        return text;
+    }
+    vt_fail(
+        error, VULTUS_ERROR_INVALID, "there is no place for %s: none of %s, %s and HOME is set", what, variable, xdg);
+    return NULL;
 }
 
 enum vultus_status vt_lock_file(const char *path, int *descriptor, struct vultus_error *error) {

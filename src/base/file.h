@@ -40,6 +40,13 @@ void vt_atomic_file_discard(struct vt_atomic_file *file);
 enum vultus_status vt_write_file_atomically(
     const char *path, const void *data, size_t size, struct vultus_error *error);
 
+/*
+ * The folder for `what`: the value of `variable`, else vultus/WHAT in the folder that `xdg` names (the XDG base
+ * directory specification), else in `home` of the home folder. malloc'd; NULL and an error when none of them is set.
+ */
+char *vt_user_folder(
+    const char *what, const char *variable, const char *xdg, const char *home, struct vultus_error *error);
+
 /* Creates a directory and its parents; an existing directory is success. */
 enum vultus_status vt_make_directories(const char *path, struct vultus_error *error);
 

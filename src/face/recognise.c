@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "face/catalogue.h"
+#include "face/recognise.h"
 
 enum { ARCFACE_SIDE = 112, LEAST_EMBEDDING = 32, STRIDES = 3 };
 

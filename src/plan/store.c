@@ -2,28 +2,13 @@
 #include "plan/store.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/strbuf.h"
 
 char *vt_store_default_directory(struct vultus_error *error) {
-    static const struct {
-        const char *variable, *suffix;
-    } places[] = {{"VULTUS_PLANS", ""}, {"XDG_CACHE_HOME", "/vultus/plans"}, {"HOME", "/.cache/vultus/plans"}};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        const char *base = getenv(places[i].variable);
-        /* The XDG base directory specification: relative paths are to be ignored. */
-        if (!base || !*base || (i > 0 && *base != '/')) continue;
-        struct vt_strbuf path = {0};
-        vt_strbuf_printf(&path, "%s%s", base, places[i].suffix);
-        char *text = vt_strbuf_take(&path);
-        if (!text) vt_fail_memory(error, "a path", strlen(base));
-        return text;
-    }
-    vt_fail(error, VULTUS_ERROR_INVALID,
-        "there is no place for plans: none of VULTUS_PLANS, XDG_CACHE_HOME and HOME is set");
-    return NULL;
+    return vt_user_folder("plans", "VULTUS_PLANS", "XDG_CACHE_HOME", ".cache", error);
 }
 
 char *vt_store_plan_name(const char *model, const char *precision, const char *arch, const char *input_size,
