@@ -118,7 +118,8 @@ int vt_cli_embed(const struct vt_options *options) {
     int code = VT_EXIT_FAILURE;
     char *model = NULL;
     if (!vt_file_list_expand(options, &files)) goto done;
-    if (!(model = vt_cli_model(VT_SETTING_RECOGNISER, options->rec))) goto done;
+    model = vt_cli_resolve(options, vt_cli_model(VT_SETTING_RECOGNISER, options->rec), "arcface");
+    if (!model) goto done;
     if (!(e.runtime = vt_cli_runtime(options))) goto done;
     struct vultus_build_options build = vt_cli_build_options(options, model, &progress);
     enum vultus_status status = vultus_embedder_open(e.runtime, model, &build, &e.embedder, &error);

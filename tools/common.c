@@ -108,8 +108,11 @@ bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser
     *out = (struct vt_cli_pipeline){0};
     struct vt_cli_progress progress[2] = {0};
     struct vultus_error error;
-    if (!(out->detector = vt_cli_model(VT_SETTING_DETECTOR, options->det))) goto fail;
-    if (with_recogniser && !(out->recogniser = vt_cli_model(VT_SETTING_RECOGNISER, options->rec))) goto fail;
+    out->detector = vt_cli_resolve(options, vt_cli_model(VT_SETTING_DETECTOR, options->det), "scrfd");
+    if (!out->detector) goto fail;
+    if (with_recogniser)
+        out->recogniser = vt_cli_resolve(options, vt_cli_model(VT_SETTING_RECOGNISER, options->rec), "arcface");
+    if (with_recogniser && !out->recogniser) goto fail;
     if (!(out->runtime = vt_cli_runtime(options))) goto fail;
     struct vultus_pipeline_options wanted = {
         .detector = out->detector,

@@ -38,6 +38,13 @@ void vt_cli_progress_end(struct vt_cli_progress *progress);
  */
 char *vt_cli_model(enum vt_setting setting, const char *flag_value);
 
+/*
+ * What a user named as a model as a path: one that is not a file is looked up by name in the models folder, a pack by
+ * its model with the function ("scrfd", "arcface", NULL: none). Frees `named`, which may be NULL; on failure says why
+ * and returns NULL. malloc'd.
+ */
+char *vt_cli_resolve(const struct vt_options *options, char *named, const char *function);
+
 /* A pipeline with the models it took. `recogniser` is NULL where embeddings are not wanted. */
 struct vt_cli_pipeline {
     struct vultus_runtime *runtime;
@@ -104,6 +111,7 @@ int vt_cli_draw(const struct vt_options *options);
 int vt_cli_match(const struct vt_options *options);
 int vt_cli_embed(const struct vt_options *options);
 int vt_cli_bench(const struct vt_options *options);
+int vt_cli_models(const struct vt_options *options);
 int vt_cli_doctor(const struct vt_options *options);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ const struct vt_command vt_commands[] = {
     {VT_MATCH, "match", "A.jpg B.jpg", "Compare the largest faces of two photos", 2, 2, vt_cli_match},
     {VT_EMBED, "embed", "CROP...", "Compute embeddings of aligned 112x112 crops", 1, ANY_NUMBER, vt_cli_embed},
     {VT_BENCH, "bench", "FILE.onnx|FILE.plan", "Time a network", 1, 1, vt_cli_bench},
+    {VT_MODELS, "models", "list|pull NAME|verify|remove NAME|import FILE", "Fetch, check and remove models by name", 1,
+        ANY_NUMBER, vt_cli_models},
     {VT_DOCTOR, "doctor", "", "Show back ends, processor, libraries and the plan folder", 0, 0, vt_cli_doctor},
     {0},
 };
@@ -37,6 +40,18 @@ static void set_log_level(const char *name) {
         if (strcmp(levels[i], name) == 0) vultus_set_log(NULL, NULL, (enum vultus_log_level)i);
 }
 
+/* Commands whose first operand is a model take one by name too. */
+static int run_with_model(const struct vt_command *command, struct vt_options *options) {
+    char *named = strdup(options->operands[0]);
+    if (!named) return vt_cli_fail_memory();
+    char *path = vt_cli_resolve(options, named, NULL);
+    if (!path) return VT_EXIT_FAILURE;
+    options->operands[0] = path;
+    int code = command->run(options);
+    free(path);
+    return code;
+}
+
 static int run_command(const struct vt_command *command, int argc, char **argv) {
     struct vt_options options;
     char why[256];
@@ -48,7 +63,8 @@ static int run_command(const struct vt_command *command, int argc, char **argv) 
         code = VT_EXIT_OK;
     } else {
         set_log_level(options.log);
-        code = command->run(&options);
+        bool takes_model = command->bit & (VT_BUILD | VT_INFO | VT_RUN | VT_BENCH);
+        code = takes_model ? run_with_model(command, &options) : command->run(&options);
     }
     vt_options_fini(&options);
     return code;
@@ -81,6 +97,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file over the size limit is an error of writing, to be told like any other */
     int code = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         vt_cli_say("cannot write to standard output: %s", strerror(errno));

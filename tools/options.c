@@ -25,7 +25,7 @@ struct option {
 #define AT(field) offsetof(struct vt_options, field)
 #define PHOTOS (VT_EXTRACT | VT_DRAW | VT_MATCH)
 #define SESSIONS (VT_RUN | VT_BENCH)
-#define MODELS (VT_BUILD | SESSIONS)
+#define NETWORKS (VT_BUILD | SESSIONS)
 
 static const struct option table[] = {
     {PHOTOS, "det", 0, TEXT, AT(det), "MODEL", 0, 0, "face detector, ONNX or plan (else $VULTUS_DET)"},
@@ -51,18 +51,22 @@ static const struct option table[] = {
     {VT_BENCH, "batch", 0, INTEGERS, AT(batches), "N,N...", 1, 65536, "batch sizes to time (1)"},
     {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600, "least time to spend on each batch size (1)"},
     {VT_BENCH, "quiet", 'q', FLAG, AT(quiet), NULL, 0, 0, "print nothing but p50 in milliseconds, one line a batch"},
-    {MODELS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
-    {MODELS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,
+    {NETWORKS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
+    {NETWORKS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,
         "picture size of a model that leaves it free (640x640)"},
-    {MODELS, "precision", 0, CHOICE, AT(precision), "fp32", 0, 0, "arithmetic of the plan (fp32)"},
-    {MODELS, "backend", 0, CHOICE, AT(backend), "cpu", 0, 0, "what runs the plan (cpu)"},
+    {NETWORKS, "precision", 0, CHOICE, AT(precision), "fp32", 0, 0, "arithmetic of the plan (fp32)"},
+    {NETWORKS, "backend", 0, CHOICE, AT(backend), "cpu", 0, 0, "what runs the plan (cpu)"},
     {VT_BUILD, "out", 0, TEXT, AT(out), "DIR", 0, 0, "folder for the plan (else the plan folder)"},
     {VT_BUILD, "force", 0, FLAG, AT(force), NULL, 0, 0, "build even when a matching plan exists"},
+    {VT_MODELS, "accept-licence", 0, TEXT, AT(accept_licence), "ID,ID...", 0, 0,
+        "licences you accept (else $VULTUS_ACCEPT_LICENCE, else asked)"},
+    {VT_MODELS, "timeout", 0, INTEGER, AT(timeout), "S", 1, 3600, "seconds without a byte before giving up (30)"},
     {VT_INFO, "graph", 0, FLAG, AT(graph), NULL, 0, 0, "list the network too"},
     {VT_EVERY & ~(VT_RUN | VT_DRAW), "json", 0, FLAG, AT(json), NULL, 0, 0, "print JSON"},
     {VT_EXTRACT | VT_EMBED, "ndjson", 0, FLAG, AT(ndjson), NULL, 0, 0, "print one JSON object a line"},
     {VT_EVERY, "threads", 't', INTEGER, AT(threads), "N", 1, 1024, "threads to use (else $VULTUS_THREADS, else all)"},
     {VT_EVERY, "plans", 0, TEXT, AT(plans), "DIR", 0, 0, "plan folder (else $VULTUS_PLANS, else the cache folder)"},
+    {VT_EVERY, "models", 0, TEXT, AT(models), "DIR", 0, 0, "models folder (else $VULTUS_MODELS, else the data folder)"},
     {VT_EVERY, "log", 0, CHOICE, AT(log), "error|warn|info|debug", 0, 0, "how much to tell on stderr (warn)"},
     {VT_EVERY, "help", 'h', FLAG, AT(help), NULL, 0, 0, "show this text"},
 };
@@ -306,7 +310,7 @@ void vt_print_usage(FILE *stream) {
         "\n`vultus COMMAND --help` lists a command's options, `vultus --version` the version.\n\nEnvironment:\n");
     for (int s = 0; s < VT_SETTING_COUNT; s++) {
         const struct vt_setting_info *info = vt_setting_info((enum vt_setting)s);
-        fprintf(stream, "  %-17s %s (else %s)\n", info->environment, info->meaning, info->fallback);
+        fprintf(stream, "  %-21s %s (else %s)\n", info->environment, info->meaning, info->fallback);
     }
 }
 

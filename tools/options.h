@@ -19,7 +19,8 @@ enum vt_command_bit {
     VT_EMBED = 1 << 6,
     VT_BENCH = 1 << 7,
     VT_DOCTOR = 1 << 8,
-    VT_EVERY = (1 << 9) - 1,
+    VT_MODELS = 1 << 9,
+    VT_EVERY = (1 << 10) - 1,
 };
 
 struct vt_text_list {
@@ -39,10 +40,10 @@ struct vt_text_list {
  */
 struct vt_options {
     bool help, json, ndjson, force, graph, landmarks, times, quiet, no_embeddings;
-    int threads, max_batch, width, height, limit_faces, min_face_size;
+    int threads, max_batch, width, height, limit_faces, min_face_size, timeout;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
-        *robust, *save;
+        *robust, *save, *models, *accept_licence;
     struct vt_text_list inputs; /* NAME=FILE */
     int batches[VT_MAX_LIST];
     size_t n_batches;
