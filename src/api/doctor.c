@@ -54,8 +54,8 @@ enum vultus_status vultus_doctor(const struct vultus_runtime *runtime, char **js
     vt_image_codecs(codecs, sizeof codecs);
     json_t *cpu = json_pack("{s:s, s:s, s:s, s:i, s:i}", "model", model, "features", features, "arch",
         vt_cpu_arch_name(), "processors", vt_cpu_count(), "threads", runtime->threads);
-    json_t *object =
-        json_pack("{s:s, s:b, s:o, s:o, s:s, s:o}", "version", VT_VERSION, "compiler", (int)VT_HAVE_COMPILER, "cpu",
-            cpu, "backends", backends_json(), "codecs", codecs, "plan_cache", cache_json(runtime->plan_directory));
+    json_t *object = json_pack("{s:s, s:b, s:o, s:o, s:s, s:{s:b, s:b}, s:o}", "version", VT_VERSION, "compiler",
+        (int)VT_HAVE_COMPILER, "cpu", cpu, "backends", backends_json(), "codecs", codecs, "model_pulls", "download",
+        (int)VT_HAVE_CURL, "archives", (int)VT_HAVE_MINIZIP, "plan_cache", cache_json(runtime->plan_directory));
     return vt_api_finish_json(object, json, error);
 }

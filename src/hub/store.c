@@ -190,13 +190,13 @@ enum vultus_status vt_hub_finish(struct vt_hub *hub, const struct vt_catalogue_e
     return status;
 }
 
-/* A protobuf message of ONNX begins with the tag of one of ModelProto's fields; pages, texts and archives do not. */
+/*
+ * A protobuf message of ONNX begins with the tag of a field of ModelProto (onnx.proto: ir_version 1 and model_version 5
+ * are numbers, 2 to 4, 6 to 8 and 14 are bytes); pages, texts and archives seldom do.
+ */
 static bool begins_like_onnx(const struct vt_mapped_file *file) {
-    static const bool fields[] = {
-        [1] = true, [2] = true, [3] = true, [4] = true, [5] = true, [6] = true, [7] = true, [8] = true, [14] = true};
-    if (file->size < 2) return false;
-    unsigned tag = file->data[0], wire = tag & 7, field = tag >> 3;
-    return tag < 0x80 && (wire == 0 || wire == 2) && field < sizeof fields && fields[field];
+    static const unsigned char tags[] = {0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72};
+    return file->size > 1 && memchr(tags, file->data[0], sizeof tags);
 }
 
 /* What the file is, and whether it may be this model. */
