@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages=(build-essential pkg-config meson ninja-build git libssl-dev libxxhash-dev libjansson-dev libyaml-dev
-    libjpeg62-turbo-dev libspng-dev libdnnl-dev libcmocka-dev)
+    libjpeg62-turbo-dev libspng-dev libdnnl-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')

@@ -79,7 +79,7 @@ stage_tsan() {
 }
 stage_clang() { CC=clang build clang build-clang -Dwerror=true && unit clang build-clang; }
 stage_nocompiler() {
-    build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled || return
+    build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled -Ddownload=disabled || return
     unit nocompiler build-nocompiler
     black_box nocompiler build-nocompiler tests/nocompiler
 }

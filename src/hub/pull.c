@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "config/config.h"
 #include "hub/download.h"
 #include "hub/hub_internal.h"
@@ -95,12 +96,22 @@ bool vt_hub_list_has(const char *list, const char *id) {
     return false;
 }
 
+/* Whoever accepted a licence beforehand still gets to see which it is. */
+static enum vultus_status tell_licence(struct pull *p, const char *name, const struct vt_licence *licence) {
+    const struct vt_hub_events *events = &p->hub->events;
+    const char *sentence = vt_arena_printf(&p->list->arena, "%s is under the licence %s%s%s%s%s%s", name, licence->id,
+        *licence->url ? " (" : "", licence->url, *licence->url ? ")" : "", *licence->text ? ": " : "", licence->text);
+    if (!sentence) return vt_fail_memory(p->error, "a sentence", strlen(licence->text));
+    if (events->note) events->note(events->context, sentence);
+    return VULTUS_OK;
+}
+
 static enum vultus_status accept_licence(struct pull *p, const char *name, const char *id) {
     struct vt_hub *hub = p->hub;
     const struct vt_licence *known = vt_catalogue_licence(hub->catalogue, id);
     const struct vt_licence named = {.id = id, .text = "", .url = "", .accept = true};
     const struct vt_licence *licence = known ? known : &named;
-    if (!licence->accept || vt_hub_list_has(hub->accepted, id)) return VULTUS_OK;
+    if (!licence->accept || vt_hub_list_has(hub->accepted, id)) return tell_licence(p, name, licence);
     if (hub->events.accept && hub->events.accept(hub->events.context, name, licence)) return VULTUS_OK;
     return vt_fail(p->error, VULTUS_ERROR_INVALID,
         "the licence of %s, %s%s%s%s, is not accepted; if you do, say `vultus models pull %s --accept-licence %s` or "
@@ -129,6 +140,9 @@ static enum vultus_status fetch_remote(struct pull *p, const struct origin *o) {
     const char *name = vt_arena_printf(&p->list->arena, "%s%s", o->name, o->suffix);
     const char *part = name ? vt_hub_path(hub, &p->list->arena, name, ".part") : NULL;
     if (!part) return vt_fail_memory(p->error, "a path", strlen(o->name));
+    if (archive && !VT_HAVE_MINIZIP)
+        return vt_fail(p->error, VULTUS_ERROR_UNSUPPORTED,
+            "%s is an archive, and this build has no minizip to unpack it", o->address);
     struct vt_download download = {.url = o->address,
         .part = part,
         .name = name,
@@ -193,9 +207,11 @@ static enum vultus_status fetch_from_any(struct pull *p) {
         p->error = told;
         if (!fetched) return VULTUS_OK;
         p->list->count = 0;
-        if (i + 1 < p->n_origins && p->hub->events.note) p->hub->events.note(p->hub->events.context, error.text);
+        bool more = i + 1 < p->n_origins && fetched != VULTUS_ERROR_UNSUPPORTED;
+        if (more && p->hub->events.note) p->hub->events.note(p->hub->events.context, error.text);
         /* That one place does not have it says less than anything else that went wrong. */
         if (!status || status == VULTUS_ERROR_NOT_FOUND) status = vt_fail(told, fetched, "%s", error.text);
+        if (!more) break;
     }
     return status;
 }

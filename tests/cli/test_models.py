@@ -437,8 +437,8 @@ def test_licence_is_needed(one):
     assert LICENCE in text and 'https://example.org/licence' in text and '--accept-licence' in text
     one.fails('pull', 'm', '--accept-licence', 'another,test-licenc', environment={'VULTUS_ACCEPT_LICENCE': ''})
     assert one.file.requests == []
-    one('pull', 'm', '--accept-licence', f'another,{LICENCE}', environment={'VULTUS_ACCEPT_LICENCE': ''})
-    assert one.path('m').exists()
+    done = one('pull', 'm', '--accept-licence', f'another,{LICENCE}', environment={'VULTUS_ACCEPT_LICENCE': ''})
+    assert one.path('m').exists() and 'For tests alone.' in done.err and 'https://example.org/licence' in done.err
 
 
 def test_licence_that_asks_nothing(one):
