@@ -35,9 +35,9 @@ static void show_download(void *context, const char *file, uint64_t done, uint64
     struct vt_cli_download *shown = context;
     bool terminal = isatty(STDERR_FILENO) == 1;
     uint64_t now = vt_now_ns(), pause = terminal ? 100000000u : 10000000000u;
-    if (!shown->running)
+    if (!shown->running || done < shown->start_bytes)
         *shown = (struct vt_cli_download){.running = true, .start_ns = now, .last_ns = now, .start_bytes = done};
-    if (now - shown->last_ns < pause || done < shown->start_bytes || done > total + (total ? 0 : done)) return;
+    if (now - shown->last_ns < pause || (total && done > total)) return;
     shown->last_ns = now;
     double rate = (double)(done - shown->start_bytes) / ((double)(now - shown->start_ns) * 1e-9);
     shown->shown = terminal;

@@ -56,6 +56,7 @@ struct vultus_runtime_options {
     int max_picture_dimension;  /* 0: 32,768 pixels a side */
 };
 
+/* Reads the catalogue of models too: the built-in one, and the file that $VULTUS_CATALOGUE names (docs/models.md). */
 VULTUS_API enum vultus_status vultus_runtime_create(
     const struct vultus_runtime_options *options, struct vultus_runtime **out, struct vultus_error *error);
 VULTUS_API void vultus_runtime_destroy(struct vultus_runtime *runtime); /* NULL is fine */

@@ -91,7 +91,7 @@ static enum vultus_status find(struct vt_hub *hub, const char *value, const char
             "there is no file and no model called \"%s\"; `vultus models list` shows the models that are known", value);
     if (!model->installed) {
         const char *accepted = vt_setting_text(VT_SETTING_ACCEPT_LICENCE, NULL);
-        if (!accepted || !vt_hub_list_has(accepted, entry->licence))
+        if (!accepted || !vt_hub_accepts(accepted, entry->licence))
             return fail_missing(hub, value, entry->licence, error);
         list->count = 0;
         status = vt_hub_pull(hub, value, list, error);

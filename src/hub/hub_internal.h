@@ -76,7 +76,7 @@ enum vultus_status vt_hub_want(struct vt_hub *hub, const char *name, struct vt_a
 
 /* ---------------------------------------------------------------- pull.c */
 
-/* Whether `id` is one of the items of a list with commas. */
-bool vt_hub_list_has(const char *list, const char *id);
+/* Whether a licence's id is one of those in a list with commas. */
+bool vt_hub_accepts(const char *accepted, const char *id);
 
 #endif

@@ -86,9 +86,9 @@ static enum vultus_status find_origins(struct pull *p, const char *name) {
 
 /* ---------------------------------------------------------------- licences */
 
-bool vt_hub_list_has(const char *list, const char *id) {
+bool vt_hub_accepts(const char *accepted, const char *id) {
     size_t length = strlen(id);
-    for (const char *at = list; *at;) {
+    for (const char *at = accepted; *at;) {
         size_t item = strcspn(at, ",");
         if (item == length && strncmp(at, id, length) == 0) return true;
         at += item + (at[item] == ',');
@@ -111,7 +111,7 @@ static enum vultus_status accept_licence(struct pull *p, const char *name, const
     const struct vt_licence *known = vt_catalogue_licence(hub->catalogue, id);
     const struct vt_licence named = {.id = id, .text = "", .url = "", .accept = true};
     const struct vt_licence *licence = known ? known : &named;
-    if (!licence->accept || vt_hub_list_has(hub->accepted, id)) return tell_licence(p, name, licence);
+    if (!licence->accept || vt_hub_accepts(hub->accepted, id)) return tell_licence(p, name, licence);
     if (hub->events.accept && hub->events.accept(hub->events.context, name, licence)) return VULTUS_OK;
     return vt_fail(p->error, VULTUS_ERROR_INVALID,
         "the licence of %s, %s%s%s%s, is not accepted; if you do, say `vultus models pull %s --accept-licence %s` or "
