@@ -66,14 +66,14 @@ static int print_list(struct vt_hub *hub, const struct vt_hub_list *list, bool j
         else
             print_listed(&list->models[i]);
     }
-    if (!json) printf("\n%-28s %10s  %-24s %s\n", "pack", "size", "licence", "models");
+    if (!json) printf("\n%-28s %10s  %-26s %s\n", "pack", "size", "licence", "models");
     for (size_t i = 0; i < vt_catalogue_pack_count(catalogue); i++) {
         const struct vt_catalogue_pack *p = vt_catalogue_pack_at(catalogue, i);
         if (json) {
             json_array_append_new(packs, pack_json(p));
             continue;
         }
-        printf("%-28s %7.1f MB  %-24s", p->name, (double)p->bytes * 1e-6, p->licence);
+        printf("%-28s %7.1f MB  %-26s", p->name, (double)p->bytes * 1e-6, p->licence);
         for (size_t k = 0; k < vt_catalogue_count(catalogue); k++)
             if (vt_texts_contain(&vt_catalogue_at(catalogue, k)->packs, p->name))
                 printf(" %s", vt_catalogue_at(catalogue, k)->name);

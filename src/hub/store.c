@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -245,25 +246,53 @@ enum vultus_status vt_hub_install(struct vt_hub *hub, const struct vt_catalogue_
     return status;
 }
 
+/* What an interrupted download left; waits for one that is going on. */
+static enum vultus_status remove_part(struct vt_hub *hub, const char *name, const char *suffix, struct vt_arena *arena,
+    bool *removed, struct vultus_error *error) {
+    const char *file = vt_arena_printf(arena, "%s%s", name, suffix);
+    const char *part = file ? vt_hub_path(hub, arena, file, ".part") : NULL;
+    int lock;
+    if (!part) return vt_fail_memory(error, "a path", strlen(name));
+    if (!vt_path_exists(part)) return VULTUS_OK;
+    enum vultus_status status = vt_hub_lock(hub, file, &lock, error);
+    if (status) return status;
+    if (vt_download_discard(part)) *removed = true;
+    vt_unlock_file(lock);
+    return VULTUS_OK;
+}
+
+static enum vultus_status remove_file(
+    struct vt_hub *hub, struct vt_hub_model *model, struct vt_arena *arena, struct vultus_error *error) {
+    const char *note = vt_hub_path(hub, arena, model->name, ".json");
+    int lock;
+    if (!note) return vt_fail_memory(error, "a path", strlen(model->name));
+    if (!model->installed && !vt_path_exists(note)) return VULTUS_OK;
+    enum vultus_status status = vt_hub_lock(hub, model->name, &lock, error);
+    if (status) return status;
+    int code = unlink(model->path) == 0 ? 0 : errno;
+    model->fresh |= code == 0;
+    model->fresh |= unlink(note) == 0;
+    vt_unlock_file(lock);
+    if (code && code != ENOENT)
+        return vt_fail(error, VULTUS_ERROR_IO, "%s: cannot remove: %s", model->path, strerror(code));
+    model->installed = false;
+    return VULTUS_OK;
+}
+
 static enum vultus_status remove_model(
     struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error) {
     struct vt_hub_model *model;
     enum vultus_status status = vt_hub_describe(hub, name, list, &model, error);
-    if (status) return status;
-    const char *note = vt_hub_path(hub, &list->arena, name, ".json"),
-               *part = vt_hub_path(hub, &list->arena, name, ".onnx.part");
-    if (!note || !part) return vt_fail_memory(error, "a path", strlen(name));
-    model->fresh = unlink(model->path) == 0;
-    unlink(note);
-    if (vt_download_discard(part)) model->fresh = true;
-    if (!model->fresh) list->count--;
-    return VULTUS_OK;
+    if (!status) status = remove_part(hub, name, ".onnx", &list->arena, &model->fresh, error);
+    if (!status) status = remove_file(hub, model, &list->arena, error);
+    if (!status && !model->fresh) list->count--;
+    return status;
 }
 
 enum vultus_status vt_hub_remove(
     struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error) {
     struct vt_wanted wanted;
-    const struct vt_catalogue_pack *pack;
+    const struct vt_catalogue_pack *pack = NULL;
     bool anything = false;
     enum vultus_status status = VULTUS_OK;
     if (vt_hub_want(hub, name, &list->arena, &wanted, &pack, NULL)) {
@@ -274,9 +303,8 @@ enum vultus_status vt_hub_remove(
     } else {
         for (size_t i = 0; !status && i < wanted.count; i++)
             status = remove_model(hub, wanted.models[i]->name, list, error);
-        const char *part = pack ? vt_hub_path(hub, &list->arena, pack->name, ".zip.part") : NULL;
-        anything = part && vt_download_discard(part);
     }
+    if (!status && pack) status = remove_part(hub, pack->name, ".zip", &list->arena, &anything, error);
     if (!status && !list->count && !anything)
         status = vt_fail(error, VULTUS_ERROR_NOT_FOUND, "there is nothing of %s in %s", name, hub->folder);
     return status;

@@ -149,6 +149,12 @@ def test_remove(one):
     assert 'no model' in one.fails('pull', 'nobody')
 
 
+def test_remove_what_an_interrupted_pull_left(one):
+    one.file.cut = [1_000_000] * 3
+    one.fails('pull', 'm')
+    assert one.json('remove', 'm')[0]['removed'] is True and one.leftovers() == []
+
+
 def test_several_names(one, server):
     other = model(2, 100_000)
     one.add('n', other, [server.url + '/n.onnx'])

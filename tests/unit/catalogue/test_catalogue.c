@@ -173,7 +173,7 @@ static void test_file_over_builtin(void **state) {
     char path[] = "/tmp/vultus-catalogue-XXXXXX";
     int descriptor = mkstemp(path);
     assert_true(descriptor >= 0 && write(descriptor, text, strlen(text)) == (ssize_t)strlen(text));
-    struct vt_catalogue *builtin, *c;
+    struct vt_catalogue *builtin = NULL, *c = NULL;
     struct vultus_error error;
     if (vt_catalogue_open(NULL, &builtin, &error) || vt_catalogue_open(path, &c, &error)) fail_msg("%s", error.text);
     assert_int_equal(vt_catalogue_count(c), vt_catalogue_count(builtin) + 1);
