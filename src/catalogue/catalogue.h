@@ -37,6 +37,7 @@ struct vt_catalogue_entry {
     const char *channels;
     float mean[3], std[3];
     int width, height;
+    float match_threshold; /* least cosine of one person, as measured; 0: nobody did */
     uint64_t bytes;
     const char *page;                      /* where people find the file */
     struct vt_texts urls, aliases, source; /* urls: of the ONNX file itself */

@@ -11,7 +11,7 @@
 enum { LARGEST_SIDE = 1 << 15, MOST_TEXTS = 64, LONGEST_NAME = 64 };
 #define LARGEST_FILE ((uint64_t)1 << 33)
 
-enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, YES_NO };
+enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, COSINE, YES_NO };
 
 struct field {
     const char *key;
@@ -79,6 +79,13 @@ static enum vultus_status read_side(
     return VULTUS_OK;
 }
 
+static enum vultus_status read_cosine(
+    const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, float *value) {
+    if (!parse_number(node, value) || *value <= 0 || *value >= 1)
+        return vt_catalogue_fail(r, node, key, "must be a cosine between 0 and 1");
+    return VULTUS_OK;
+}
+
 static enum vultus_status read_bytes(
     const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, uint64_t *value) {
     const char *text = vt_catalogue_scalar(node);
@@ -116,6 +123,7 @@ static enum vultus_status read_field(
     case TRIPLE: return read_triple(r, node, field->key, value);
     case SIDE: return read_side(r, node, field->key, value);
     case BYTES: return read_bytes(r, node, field->key, value);
+    case COSINE: return read_cosine(r, node, field->key, value);
     default: return read_yes_no(r, node, field->key, value);
     }
 }
@@ -232,6 +240,7 @@ enum vultus_status vt_catalogue_read_model(
         {"std", TRIPLE, AT(vt_catalogue_entry, std), true},
         {"width", SIDE, AT(vt_catalogue_entry, width), true},
         {"height", SIDE, AT(vt_catalogue_entry, height), true},
+        {"match_threshold", COSINE, AT(vt_catalogue_entry, match_threshold), false},
         {"bytes", BYTES, AT(vt_catalogue_entry, bytes), false},
         {"page", TEXT, AT(vt_catalogue_entry, page), false},
         {"urls", TEXTS, AT(vt_catalogue_entry, urls), false},

@@ -61,6 +61,17 @@ static void test_digest_before_name(void **state) {
     vt_catalogue_destroy(catalogue);
 }
 
+static void test_match_threshold(void **state) {
+    (void)state;
+    static const char text[] = "models:\n" ENTRY("first", "") "    match_threshold: 0.25\n" ENTRY("second", "");
+    struct vt_catalogue *catalogue;
+    struct vultus_error error;
+    if (vt_catalogue_parse(text, strlen(text), "test", &catalogue, &error)) fail_msg("%s", error.text);
+    assert_true(vt_catalogue_at(catalogue, 0)->match_threshold == 0.25f);
+    assert_true(vt_catalogue_at(catalogue, 1)->match_threshold == 0);
+    vt_catalogue_destroy(catalogue);
+}
+
 static void expect_refusal(const char *text, size_t size, const char *words) {
     struct vt_catalogue *catalogue = NULL;
     struct vultus_error error = {0};
@@ -102,6 +113,8 @@ static void test_refusals(void **state) {
         {"    origin: somewhere\n", "", "origin is missing"},
         {"origin: somewhere", "origin: a\n    origin: b", "line 10: origin is given twice"},
         {"origin: somewhere", "colour: red", "line 9: colour is no key"},
+        {"origin: somewhere", "origin: a\n    match_threshold: 1.5", "line 10: match_threshold must be a cosine"},
+        {"origin: somewhere", "origin: a\n    match_threshold: []", "line 10: match_threshold must be a cosine"},
         {"origin: somewhere", "? [a]\n    : b", "a key must be text"},
         {"name: first", "name: ../first", "name must be 1 to 64"},
         {"name: first", "name: .first", "name must be 1 to 64"},
@@ -249,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_alias_bomb),
         cmocka_unit_test(test_digest_before_name),
+        cmocka_unit_test(test_match_threshold),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_mangled),
     };
