@@ -222,7 +222,8 @@ class Average:
 
 
 class Run:
-    """One training: seeded by (seed, step) so that a restart sees what an uninterrupted run would, cosine rate, checkpoints."""
+    """One training: seeded by (seed, step), cosine rate, checkpoints that a later call continues from. What a script keeps
+    beside its network (the detector's earlier scenes) starts anew after a restart."""
 
     def __init__(self, options, network, extra=(), rate=3e-3, decay=0.02, average=0.999):
         self.options, self.network, self.rate = options, network, rate
@@ -269,10 +270,10 @@ class Run:
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
             if self.step == SPEED_FROM:
-                float(sum(losses.values()))
+                float(sum(losses.values()).detach())
                 timed = time.time()
             if self.step == SPEED_TO and self.steps == UNKNOWN:
-                float(sum(losses.values()))
+                float(sum(losses.values()).detach())
                 self.steps = self.step + int(self.options.fit * 60 * (SPEED_TO - SPEED_FROM) / (time.time() - timed))
                 print(f'the schedule has {self.steps} steps', flush=True)
             if self.step % self.options.report == 0:
