@@ -55,7 +55,8 @@ enum vultus_status vultus_runtime_create(
     if (!runtime) return vt_fail_memory(error, "a runtime", sizeof *runtime);
     runtime->limits = (struct vt_image_limits){
         options->max_picture_bytes, options->max_picture_pixels, options->max_picture_dimension};
-    enum vultus_status status = choose_threads(options->threads, &runtime->threads, error);
+    enum vultus_status status = vt_cpu_check_mask(error);
+    if (!status) status = choose_threads(options->threads, &runtime->threads, error);
     if (!status) status = vt_pool_create(runtime->threads, &runtime->pool, error);
     if (!status) status = vt_catalogue_open(vt_setting_text(VT_SETTING_CATALOGUE, NULL), &runtime->catalogue, error);
     if (!status && options->plan_directory) {

@@ -119,41 +119,70 @@ void vt_cpu_restore_denormals(unsigned state) { (void)state; }
 #define UP_TO_AVX512 (UP_TO_AVX2 | VT_CPU_AVX512)
 #define UP_TO_VNNI (UP_TO_AVX512 | VT_CPU_AVX512_VNNI)
 
-/* What VULTUS_CPU lets through; NEON has no levels. */
-static unsigned mask_from_environment(void) {
+#define MASK_NAMES "sse, avx2, avx512, avx512_vnni, amx, native"
+
+/* What VULTUS_CPU lets through; NEON has no levels. False when its value is no name of a mask. */
+static bool mask_from_environment(unsigned *mask) {
     static const struct {
         const char *name;
         unsigned mask;
     } masks[] = {{"sse", UP_TO_SSE}, {"avx2", UP_TO_AVX2}, {"avx512", UP_TO_AVX512}, {"avx512_vnni", UP_TO_VNNI},
         {"amx", ~0u}, {"native", ~0u}};
     const char *wanted = getenv("VULTUS_CPU");
-    if (!wanted || !*wanted) return ~0u;
+    *mask = ~0u;
+    if (!wanted || !*wanted) return true;
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++)
-        if (strcmp(wanted, masks[i].name) == 0) return masks[i].mask;
-    vt_log(VT_LOG_WARN,
-        "VULTUS_CPU is \"%s\", which is none of sse, avx2, avx512, avx512_vnni, amx, native; it is ignored", wanted);
-    return ~0u;
+        if (strcmp(wanted, masks[i].name) == 0) {
+            *mask = masks[i].mask;
+            return true;
+        }
+    return false;
+}
+
+enum vultus_status vt_cpu_check_mask(struct vultus_error *error) {
+    unsigned mask;
+    if (mask_from_environment(&mask)) return VULTUS_OK;
+    return vt_fail(
+        error, VULTUS_ERROR_INVALID, "VULTUS_CPU is \"%.64s\"; it must be one of " MASK_NAMES, getenv("VULTUS_CPU"));
 }
 
 static pthread_once_t detect_once = PTHREAD_ONCE_INIT;
 static unsigned detected_features;
 
-static void detect_features(void) { detected_features = detect() & mask_from_environment(); }
+static void detect_features(void) {
+    unsigned mask;
+    if (!mask_from_environment(&mask))
+        vt_log(VT_LOG_WARN, "VULTUS_CPU is \"%.64s\", which is none of " MASK_NAMES "; it is ignored",
+            getenv("VULTUS_CPU"));
+    detected_features = detect() & mask;
+}
 
 unsigned vt_cpu_features(void) {
     pthread_once(&detect_once, detect_features);
     return detected_features;
 }
 
+/* Best first. */
+static const struct {
+    const char *name;
+    unsigned feature;
+} arches[] = {
+    {"amx", VT_CPU_AMX}, {"avx512", VT_CPU_AVX512}, {"avx2", VT_CPU_AVX2}, {"sse", VT_CPU_SSE2}, {"neon", VT_CPU_NEON}};
+#define N_ARCHES (sizeof arches / sizeof *arches)
+
 const char *vt_cpu_arch_name(void) {
-    if (vt_cpu_has(VT_CPU_AMX)) return "amx";
-    if (vt_cpu_has(VT_CPU_AVX512)) return "avx512";
-    if (vt_cpu_has(VT_CPU_AVX2)) return "avx2";
-    if (vt_cpu_has(VT_CPU_SSE2)) return "sse";
-    return vt_cpu_has(VT_CPU_NEON) ? "neon" : "generic";
+    for (size_t i = 0; i < N_ARCHES; i++)
+        if (vt_cpu_has(arches[i].feature)) return arches[i].name;
+    return "generic";
 }
 
-void vt_cpu_describe(char *text, size_t size) {
+unsigned vt_cpu_arch_feature(const char *arch) {
+    for (size_t i = 0; i < N_ARCHES; i++)
+        if (strcmp(arch, arches[i].name) == 0) return arches[i].feature;
+    return 0;
+}
+
+void vt_cpu_describe_features(unsigned features, char *text, size_t size) {
     static const struct {
         unsigned feature;
         const char *name;
@@ -163,11 +192,13 @@ void vt_cpu_describe(char *text, size_t size) {
     size_t used = 0;
     if (size) text[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!vt_cpu_has(names[i].feature) || used >= size) continue;
+        if (!(features & names[i].feature) || used >= size) continue;
         int written = snprintf(text + used, size - used, used ? " %s" : "%s", names[i].name);
         used += written > 0 ? (size_t)written : 0;
     }
 }
+
+void vt_cpu_describe(char *text, size_t size) { vt_cpu_describe_features(vt_cpu_features(), text, size); }
 
 /* Without runs of blanks and blanks at either end, which brand strings are padded with. */
 static void squeeze_blanks(char *text) {

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/status.h"
+
 /* What kernels ask for. Each level of x86 includes those before it, AMX and BF16 aside. */
 enum vt_cpu_feature {
     VT_CPU_SSE2 = 1 << 0,
@@ -21,14 +23,19 @@ enum vt_cpu_feature {
  * (sse, avx2, avx512, avx512_vnni, amx, native; an unknown name is logged and ignored). Thread-safe.
  */
 unsigned vt_cpu_features(void);
+/* Whether VULTUS_CPU is empty, unset or one of those names; else INVALID, naming them. */
+enum vultus_status vt_cpu_check_mask(struct vultus_error *error);
 
 static inline bool vt_cpu_has(unsigned features) { return (vt_cpu_features() & features) == features; }
 
 /* The name plans carry: "amx", "avx512", "avx2", "sse", "neon" or "generic". */
 const char *vt_cpu_arch_name(void);
+/* The feature that gives an arch its name; 0 for "generic" and names of no arch. */
+unsigned vt_cpu_arch_feature(const char *arch);
 
-/* "avx2 avx512 avx512_vnni ..." for people; at most `size` bytes with the NUL. */
+/* "avx2 avx512 avx512_vnni ..." for people, of this machine or of any set; at most `size` bytes with the NUL. */
 void vt_cpu_describe(char *text, size_t size);
+void vt_cpu_describe_features(unsigned features, char *text, size_t size);
 /* The processor's own name ("AMD EPYC ..."), or "unknown". */
 void vt_cpu_model_name(char *text, size_t size);
 

@@ -21,6 +21,19 @@ struct vt_engine {
     struct slot *idle; /* under lock; last in, first out, so that warm workspaces are used again */
 };
 
+/* Kernels, layouts and packed weights of a plan are those of the instruction set that it was built for. */
+static enum vultus_status check_processor(const struct vt_plan *plan, struct vultus_error *error) {
+    unsigned needed = plan->required_features | vt_cpu_arch_feature(plan->key.arch);
+    if (vt_cpu_has(needed)) return VULTUS_OK;
+    char lacking[128], features[128];
+    const char *mask = getenv("VULTUS_CPU");
+    vt_cpu_describe_features(needed & ~vt_cpu_features(), lacking, sizeof lacking);
+    vt_cpu_describe(features, sizeof features);
+    return vt_fail(error, VULTUS_ERROR_MISMATCH,
+        "the plan's arch is %s and it needs %s, which %s%.32s does not have: it has %s; build the plan for it",
+        plan->key.arch, lacking, mask && *mask ? "VULTUS_CPU=" : "this machine", mask && *mask ? mask : "", features);
+}
+
 static enum vultus_status check_machine(
     const struct vt_plan *plan, const struct vt_backend *backend, struct vultus_error *error) {
     struct vt_backend_report report;
@@ -33,14 +46,7 @@ static enum vultus_status check_machine(
     if (!report.usable)
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan is for back end %s, which is not usable here: %s",
             backend->name, report.reason);
-    if (strcmp(backend->name, "cpu") == 0 && !vt_cpu_has(plan->required_features)) {
-        char features[128];
-        vt_cpu_describe(features, sizeof features);
-        return vt_fail(error, VULTUS_ERROR_MISMATCH,
-            "the plan's arch is %s and its required_features are 0x%x; this machine is %s and has %s", plan->key.arch,
-            plan->required_features, report.arch, features);
-    }
-    return VULTUS_OK;
+    return strcmp(backend->name, "cpu") == 0 ? check_processor(plan, error) : VULTUS_OK;
 }
 
 /* A value without a batch axis gets one in front. */

@@ -35,10 +35,19 @@ static dnnl_engine_t engine; /* never destroyed: primitives of any plan refer to
 static int (*omp_get_max_threads)(void);
 static void (*omp_set_num_threads)(int);
 
+/* To what VULTUS_CPU allows. The library refuses the call when somebody used it before, which is fine. */
+static void hold_to_mask(void) {
+    if (!vt_cpu_has(VT_CPU_AVX512))
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+    else if (!vt_cpu_has(VT_CPU_AVX512_VNNI))
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core);
+    else if (!vt_cpu_has(VT_CPU_AMX))
+        dnnl_set_max_cpu_isa(
+            vt_cpu_has(VT_CPU_AVX512_BF16) ? dnnl_cpu_isa_avx512_core_bf16 : dnnl_cpu_isa_avx512_core_vnni);
+}
+
 static void start(void) {
-    /* Also keeps to what VULTUS_CPU allows; the library refuses the call when somebody used it before, which is fine.
-     */
-    if (!vt_cpu_has(VT_CPU_AVX512)) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+    hold_to_mask();
     *(void **)&omp_get_max_threads = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
     *(void **)&omp_set_num_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) engine = NULL;

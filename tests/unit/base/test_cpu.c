@@ -21,7 +21,7 @@
 struct seen {
     unsigned features;
     char arch[16];
-    bool warned;
+    bool warned, refused;
 };
 
 static void note_warning(enum vt_log_level level, const char *text, void *context) {
@@ -42,6 +42,9 @@ static struct seen detect_under(const char *mask) {
             unsetenv("VULTUS_CPU");
         vt_log_set_sink(note_warning, &seen.warned);
         seen.features = vt_cpu_features();
+        struct vultus_error error;
+        seen.refused = vt_cpu_check_mask(&error) == VULTUS_ERROR_INVALID &&
+                       strstr(error.text, "sse, avx2, avx512, avx512_vnni, amx, native");
         snprintf(seen.arch, sizeof seen.arch, "%s", vt_cpu_arch_name());
         _exit(write(ends[1], &seen, sizeof seen) == sizeof seen ? 0 : 1);
     }
@@ -100,11 +103,11 @@ static void test_masks(void **state) {
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
         struct seen seen = detect_under(masks[i].name);
         assert_int_equal(seen.features, native & ~masks[i].hidden);
-        assert_false(seen.warned);
+        assert_false(seen.warned || seen.refused);
     }
     struct seen seen = detect_under("avx1024");
     assert_int_equal(seen.features, native);
-    assert_true(seen.warned);
+    assert_true(seen.warned && seen.refused);
 }
 
 static void test_arch_names(void **state) {
@@ -118,6 +121,18 @@ static void test_arch_names(void **state) {
 #elif defined(__aarch64__)
     assert_string_equal(detect_under(NULL).arch, "neon");
 #endif
+}
+
+static void test_features_of_arch_names(void **state) {
+    (void)state;
+    assert_int_equal(vt_cpu_arch_feature("avx512"), VT_CPU_AVX512);
+    assert_int_equal(vt_cpu_arch_feature("sse"), VT_CPU_SSE2);
+    assert_int_equal(vt_cpu_arch_feature("generic"), 0);
+    assert_int_equal(vt_cpu_arch_feature(""), 0);
+    assert_true(vt_cpu_has(vt_cpu_arch_feature(vt_cpu_arch_name())));
+    char text[64];
+    vt_cpu_describe_features(VT_CPU_AVX512_VNNI | VT_CPU_AVX2, text, sizeof text);
+    assert_string_equal(text, "avx2 avx512_vnni");
 }
 
 static void test_texts_fit(void **state) {
@@ -214,6 +229,7 @@ int main(void) {
         cmocka_unit_test(test_features_are_those_of_the_kernel),
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_arch_names),
+        cmocka_unit_test(test_features_of_arch_names),
         cmocka_unit_test(test_texts_fit),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_quota),

@@ -301,7 +301,15 @@ static void test_plan_of_another_machine(void **state) {
     (void)state;
     struct network n;
     build_network(&n)->required_features = VT_CPU_NEON | VT_CPU_SSE2; /* no machine has both */
-    expect_refusal(&n, VULTUS_ERROR_MISMATCH, "required_features");
+    expect_refusal(&n, VULTUS_ERROR_MISMATCH, "it needs ");
+}
+
+static void test_plan_of_another_instruction_set(void **state) {
+    (void)state;
+    struct network n;
+    const char *other = vt_cpu_has(VT_CPU_NEON) ? "sse" : "neon";
+    strcpy(build_network(&n)->key.arch, other);
+    expect_refusal(&n, VULTUS_ERROR_MISMATCH, other);
 }
 
 static void test_plan_of_another_build(void **state) {
@@ -334,6 +342,7 @@ int main(void) {
         cmocka_unit_test(test_bad_calls),
         cmocka_unit_test(test_plan_of_another_backend),
         cmocka_unit_test(test_plan_of_another_machine),
+        cmocka_unit_test(test_plan_of_another_instruction_set),
         cmocka_unit_test(test_plan_of_another_build),
         cmocka_unit_test(test_unknown_tactic),
         cmocka_unit_test(test_rank_without_room_for_the_batch),
