@@ -85,6 +85,8 @@ json_t *vt_cli_json_error(const char *file, const char *sentence);
 /* Prints and releases a value. Indented over several lines, with a newline, or compact without one. False when out of
  * memory. */
 bool vt_cli_json_print(json_t *value, bool indented);
+/* Prints a text that comes from a file: what could steer a terminal becomes "?". */
+void vt_cli_print_clean(const char *text);
 /* Prints a value for people: indented "key: value" lines, an object of a list on one line where it is flat. */
 void vt_cli_json_for_people(const json_t *value);
 

@@ -98,10 +98,11 @@ static void print_value(const json_t *value, int depth);
 
 static bool is_flat(const json_t *value) { return !json_is_object(value) && !json_is_array(value); }
 
-/* Names come from files: what could steer a terminal is not passed on. */
 static void print_clean(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) putchar((unsigned char)text[i] < ' ' || text[i] == 0x7F ? '?' : text[i]);
 }
+
+void vt_cli_print_clean(const char *text) { print_clean(text, strlen(text)); }
 
 static void print_scalar(const json_t *value) {
     switch (json_typeof(value)) {

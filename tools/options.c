@@ -50,6 +50,7 @@ static const struct option table[] = {
     {VT_RUN, "output-dir", 0, TEXT, AT(output_dir), "DIR", 0, 0, "write each output to DIR/{name}.npy"},
     {VT_BENCH, "batch", 0, INTEGERS, AT(batches), "N,N...", 1, 65536, "batch sizes to time (1)"},
     {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600, "least time to spend on each batch size (1)"},
+    {VT_BENCH, "layers", 0, FLAG, AT(layers), NULL, 0, 0, "the time of every step too"},
     {VT_BENCH, "quiet", 'q', FLAG, AT(quiet), NULL, 0, 0, "print nothing but p50 in milliseconds, one line a batch"},
     {NETWORKS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
     {NETWORKS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,

@@ -39,7 +39,7 @@ struct vt_text_list {
  * NULL, but for match_threshold and seconds, which hold their defaults.
  */
 struct vt_options {
-    bool help, json, ndjson, force, graph, landmarks, times, quiet, no_embeddings;
+    bool help, json, ndjson, force, graph, landmarks, times, quiet, no_embeddings, layers;
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,

@@ -157,6 +157,37 @@ VULTUS_API enum vultus_status vultus_session_output(const struct vultus_session 
 VULTUS_API enum vultus_status vultus_session_run(struct vultus_session *session, const void *const *inputs,
     void *const *outputs, int64_t batch, struct vultus_error *error);
 
+/* One step of a session's plan. Texts belong to the session. */
+struct vultus_step_info {
+    const char *name;     /* of the node it comes from */
+    const char *op;       /* "conv", "gemm", ..., or the ONNX operator that is run as it stands */
+    const char *tactic;   /* that runs it at the batch size asked for */
+    const char *provider; /* whose code that is: "own", "oneDNN" or "reference" */
+    int rank;             /* of its output, of one item */
+    int64_t dims[VULTUS_MAX_RANK];
+    double flops; /* of one item, two for each product of the direct algorithm; 0: its work is not in products */
+};
+
+VULTUS_API size_t vultus_session_steps(const struct vultus_session *session);
+/* INVALID when i or batch is out of range. */
+VULTUS_API enum vultus_status vultus_session_step(const struct vultus_session *session, size_t i, int64_t batch,
+    struct vultus_step_info *info, struct vultus_error *error);
+
+/*
+ * As vultus_session_run, with the whole batch going through one step after the other, which large batches otherwise do
+ * not; nanoseconds[i] gets the time of step i.
+ */
+VULTUS_API enum vultus_status vultus_session_profile(struct vultus_session *session, const void *const *inputs,
+    void *const *outputs, int64_t batch, uint64_t *nanoseconds, struct vultus_error *error);
+
+/*
+ * Operations a second, two for a fused multiply-add, that the runtime's threads reach here with the widest float32
+ * vectors in use and all operands in registers: what speeds are measured against. Measured on the first call for each
+ * number of threads, which takes some 100 ms.
+ */
+VULTUS_API enum vultus_status vultus_peak_flops(
+    struct vultus_runtime *runtime, double *flops, struct vultus_error *error);
+
 /* ---------------------------------------------------------------- pictures */
 
 /* 8-bit BGR, rows top to bottom, `stride` bytes from row to row. */

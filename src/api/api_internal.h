@@ -28,6 +28,14 @@ struct vultus_session {
 enum vultus_status vt_api_open_engine(struct vultus_runtime *runtime, const char *path,
     const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error);
 
+/* INVALID unless the plan runs a batch of that size. */
+enum vultus_status vt_api_check_batch(const struct vt_plan *plan, int64_t batch, struct vultus_error *error);
+
+/* "conv", or the ONNX operator of a reference step. */
+const char *vt_api_step_op(const struct vt_plan_step *step);
+/* Texts are "" for a tactic that this build does not have. */
+struct vt_tactic_info vt_api_describe_tactic(const struct vt_plan *plan, const char *tactic);
+
 /* The picture types of both sides have the same fields. */
 static inline struct vt_image vt_api_image(const struct vultus_picture *p) {
     return (struct vt_image){p->pixels, p->width, p->height, p->stride};

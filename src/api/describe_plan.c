@@ -33,11 +33,24 @@ static json_t *model_json(const struct vt_plan_model *m) {
         m->origin, "licence", m->licence, "channels", m->channels, "mean", triple(m->mean), "std", triple(m->std));
 }
 
-static json_t *choices_json(const struct vt_plan_step *step) {
+const char *vt_api_step_op(const struct vt_plan_step *step) {
+    return step->kind == VT_STEP_REFERENCE ? vt_op_info(step->op)->name : vt_step_name(step->kind);
+}
+
+struct vt_tactic_info vt_api_describe_tactic(const struct vt_plan *plan, const char *tactic) {
+    const struct vt_backend *backend = vt_backend_find(plan->key.backend);
+    struct vt_tactic_info info;
+    return backend && backend->describe_tactic(tactic, &info) ? info : (struct vt_tactic_info){"", ""};
+}
+
+static json_t *choices_json(const struct vt_plan *plan, const struct vt_plan_step *step) {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < step->n_choices; i++)
-        json_array_append_new(list, json_pack("{s:I, s:s}", "max_batch", (json_int_t)step->choices[i].max_batch,
-                                        "tactic", step->choices[i].tactic));
+    for (uint32_t i = 0; i < step->n_choices; i++) {
+        const struct vt_tactic_choice *choice = &step->choices[i];
+        struct vt_tactic_info info = vt_api_describe_tactic(plan, choice->tactic);
+        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s}", "max_batch", (json_int_t)choice->max_batch,
+                                        "tactic", choice->tactic, "class", info.class, "provider", info.provider));
+    }
     return list;
 }
 
@@ -47,9 +60,10 @@ static json_t *candidates_json(const struct vt_plan *plan, uint32_t i) {
     for (uint32_t t = 0; t < plan->n_times; t++) {
         const struct vt_tactic_time *time = &plan->times[t];
         if (time->step != i) continue;
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:f, s:b}", "tactic", time->tactic, "batch", (json_int_t)time->batch,
-                      "microseconds", (double)time->microseconds, "chosen", (int)time->chosen));
+        struct vt_tactic_info info = vt_api_describe_tactic(plan, time->tactic);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:f, s:b}", "tactic", time->tactic, "class",
+                                        info.class, "provider", info.provider, "batch", (json_int_t)time->batch,
+                                        "microseconds", (double)time->microseconds, "chosen", (int)time->chosen));
     }
     return list;
 }
@@ -58,10 +72,10 @@ static json_t *steps_json(const struct vt_plan *plan) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const struct vt_plan_step *s = &plan->steps[i];
-        const char *kind = s->kind == VT_STEP_REFERENCE ? vt_op_info(s->op)->name : vt_step_name(s->kind);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", s->name, "kind", kind, "output",
-                                        shape_json(&plan->values[s->outputs[0]]), "tactics", choices_json(s),
-                                        "candidates", candidates_json(plan, i)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:o, s:f, s:o, s:o}", "name", s->name, "kind", vt_api_step_op(s), "output",
+                      shape_json(&plan->values[s->outputs[0]]), "flops", vt_plan_step_flops(plan, s), "tactics",
+                      choices_json(plan, s), "candidates", candidates_json(plan, i)));
     }
     return list;
 }

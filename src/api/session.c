@@ -62,7 +62,7 @@ int64_t vultus_session_max_batch(const struct vultus_session *session) {
     return vt_engine_plan(session->engine)->max_batch;
 }
 
-static enum vultus_status check_batch(const struct vt_plan *plan, int64_t batch, struct vultus_error *error) {
+enum vultus_status vt_api_check_batch(const struct vt_plan *plan, int64_t batch, struct vultus_error *error) {
     if (batch >= 1 && batch <= plan->max_batch) return VULTUS_OK;
     return vt_fail(error, VULTUS_ERROR_INVALID, "a batch of %lld was asked for; this plan runs 1 to %lld",
         (long long)batch, (long long)plan->max_batch);
@@ -79,7 +79,7 @@ enum vultus_status vultus_session_input(const struct vultus_session *session, si
     const struct vt_plan *plan = vt_engine_plan(session->engine);
     if (i >= plan->n_inputs)
         return vt_fail(error, VULTUS_ERROR_INVALID, "input %zu was asked for; the plan has %u", i, plan->n_inputs);
-    enum vultus_status status = check_batch(plan, batch, error);
+    enum vultus_status status = vt_api_check_batch(plan, batch, error);
     if (status) return status;
     struct vt_tensor tensor = vt_engine_input(session->engine, (uint32_t)i, batch);
     fill_info(info, plan->values[plan->inputs[i]].name, &tensor);
@@ -91,7 +91,7 @@ enum vultus_status vultus_session_output(const struct vultus_session *session, s
     const struct vt_plan *plan = vt_engine_plan(session->engine);
     if (i >= plan->n_outputs)
         return vt_fail(error, VULTUS_ERROR_INVALID, "output %zu was asked for; the plan has %u", i, plan->n_outputs);
-    enum vultus_status status = check_batch(plan, batch, error);
+    enum vultus_status status = vt_api_check_batch(plan, batch, error);
     if (status) return status;
     struct vt_tensor tensor = vt_engine_output(session->engine, (uint32_t)i, batch);
     fill_info(info, plan->values[plan->outputs[i]].name, &tensor);
@@ -102,6 +102,6 @@ enum vultus_status vultus_session_run(struct vultus_session *session, const void
     int64_t batch, struct vultus_error *error) {
     if (!session || !inputs || !outputs)
         return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_session_run needs a session, inputs and outputs");
-    enum vultus_status status = check_batch(vt_engine_plan(session->engine), batch, error);
+    enum vultus_status status = vt_api_check_batch(vt_engine_plan(session->engine), batch, error);
     return status ? status : vt_engine_run(session->engine, inputs, outputs, batch, NULL, error);
 }

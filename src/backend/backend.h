@@ -23,6 +23,12 @@ struct vt_step_profile {
     uint64_t nanoseconds;
 };
 
+/* What a tactic is. */
+struct vt_tactic_info {
+    const char *class;    /* tactics of one step and one class give equal bytes */
+    const char *provider; /* whose code it is: "own", "oneDNN" or "reference" */
+};
+
 /* How the compiler asks a back end to run a step. Present in builds with the compiler. */
 struct vt_backend_builder {
     /* Channels per block that its kernels want for this precision. */
@@ -60,6 +66,12 @@ struct vt_backend {
     enum vultus_status (*run)(struct vt_executable *executable, const void *const *inputs, void *const *outputs,
         int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);
     size_t (*workspace_bytes)(const struct vt_executable *executable);
+    bool (*describe_tactic)(const char *tactic, struct vt_tactic_info *info); /* false: none of that name here */
+    /*
+     * Operations a second, two for a multiplication with addition, that the pool's threads reach with the widest
+     * float32 vectors in use, nothing but registers involved. Measured on first need (some 100 ms) and remembered.
+     */
+    double (*peak_flops)(struct vt_pool *pool);
     void (*destroy)(struct vt_executable *executable); /* NULL is fine */
     const struct vt_backend_builder *builder;          /* NULL without the compiler */
 };

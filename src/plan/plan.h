@@ -154,6 +154,15 @@ void vt_plan_destroy(struct vt_plan *plan); /* NULL is fine */
 /* Bytes of one item of a value described by its other fields; false when they overflow or make no sense. */
 bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes);
 
+/* Which of a step's choices is for that many items together: the first whose max_batch covers them, else the last. */
+uint32_t vt_plan_step_choice(const struct vt_plan_step *step, int64_t batch);
+
+/*
+ * Operations of a step for one item: two for each product that the direct algorithm of a convolution or matrix product
+ * has, those with padding included. 0 for steps of another kind, whose time is not in products.
+ */
+double vt_plan_step_flops(const struct vt_plan *plan, const struct vt_plan_step *step);
+
 /*
  * Whether the plan can be run without further checks of its own consistency (INVALID, with the rule, when not): every
  * index, enumerator, name, shape, window and size; values lie inside arena, weights, inputs and outputs; steps write

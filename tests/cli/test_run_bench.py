@@ -121,14 +121,57 @@ def test_output_names_cannot_leave_the_folder(vultus, tmp_path):
         assert np.load(tmp_path / 'out' / name).tolist() == [[0, 0, 2]]
 
 
+def products():
+    """Of one item of the tiny network: two 3x3 convolutions and a matrix."""
+    pixels = SHAPE[1] * SHAPE[2]
+    return {'first': pixels * 8 * 3 * 9, 'second': pixels * 8 * 8 * 9, 'gemm': 5 * 8}
+
+
 def test_bench_json(vultus, tiny):
     about = json.loads(vultus('bench', tiny, *SIZE, '--batch', '1,8', '--seconds', '0.05', '--threads', '2', '--json').out)
-    assert set(about) == {'file', 'threads', 'results'} and about['threads'] == 2
+    assert set(about) == {'file', 'threads', 'peak_gflops', 'results'} and about['threads'] == 2
     assert [r['batch'] for r in about['results']] == [1, 8]
     for r in about['results']:
-        assert set(r) == {'batch', 'p50_ms', 'p99_ms', 'min_ms', 'items_per_s', 'runs'}
+        assert set(r) == {'batch', 'p50_ms', 'p99_ms', 'min_ms', 'items_per_s', 'gflops', 'of_peak', 'runs'}
         assert 0 < r['min_ms'] <= r['p50_ms'] <= r['p99_ms'] and r['runs'] >= 5
         assert r['items_per_s'] == pytest.approx(r['batch'] * 1e3 / r['p50_ms'], rel=0.05)
+        assert r['gflops'] == pytest.approx(2e-9 * sum(products().values()) * r['items_per_s'], rel=0.05)
+        assert r['of_peak'] == pytest.approx(r['gflops'] / about['peak_gflops'], rel=0.05)
+
+
+@pytest.mark.parametrize('batch', [1, 6])
+def test_bench_layers(vultus, tiny, batch):
+    done = vultus('bench', tiny, *SIZE, '--batch', batch, '--seconds', '0.05', '--layers', '--json')
+    about = json.loads(done.out)
+    result, = about['results']
+    plan = json.loads(vultus('build', tiny, *SIZE, '--json').out)
+    steps = json.loads(vultus('info', plan['path'], '--json').out)['steps']
+    assert [row['name'] for row in result['layers']] == [step['name'] for step in steps]
+    for row, step in zip(result['layers'], steps):
+        assert set(row) == {'name', 'op', 'output', 'tactic', 'provider', 'ms', 'share', 'gflops', 'of_peak'}
+        choice = next(t for t in step['tactics'] if t['max_batch'] >= batch)
+        assert (row['op'], row['output'], row['tactic']) == (step['kind'], step['output'], choice['tactic'])
+        assert row['provider'] == choice['provider'] in ('own', 'oneDNN', 'reference')
+        assert row['ms'] > 0 and 0 < row['share'] < 1
+        if row['op'] in ('conv', 'gemm'):
+            work = 2 * batch * products().get(row['name'], products()['gemm'])
+            assert row['gflops'] == pytest.approx(work / row['ms'] * 1e-6, rel=0.05)
+            assert step['flops'] * batch == work
+            assert row['of_peak'] == pytest.approx(row['gflops'] / about['peak_gflops'], rel=0.05, abs=1e-5)
+        else:
+            assert row['gflops'] is None and row['of_peak'] is None
+    assert sum(row['share'] for row in result['layers']) == pytest.approx(1, abs=1e-4)
+    assert sum(p['steps'] for p in result['providers']) == len(steps)
+    for provider in result['providers']:
+        rows = [row for row in result['layers'] if row['provider'] == provider['provider']]
+        assert provider['ms'] == pytest.approx(sum(row['ms'] for row in rows), abs=1e-4)
+
+
+def test_bench_layers_for_people(vultus, tiny):
+    lines = vultus('bench', tiny, *SIZE, '--seconds', '0.01', '--layers').out.splitlines()
+    assert lines[0].startswith('batch 1 ') and lines[1].split()[:4] == ['step', 'op', 'output', 'tactic']
+    assert lines[2].split()[0] == '0' and lines[-1].startswith('all ') and '100.0%' in lines[-1]
+    assert {line.index('of peak') for line in lines[1:2]} and len({line.find('%') for line in lines[2:-2]}) <= 2
 
 
 def test_bench_for_people_and_scripts(vultus, tiny):

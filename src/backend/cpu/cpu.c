@@ -21,7 +21,6 @@
 #define CHUNK_WITH_LARGE_WEIGHTS 4
 
 struct choice {
-    int64_t max_batch;
     const struct vt_cpu_tactic *tactic;
     const void *packed;
     void *state;
@@ -127,7 +126,7 @@ static enum vultus_status prepare_choices(
         return vt_fail(error, VULTUS_ERROR_FORMAT, "step %s has %u tactics, allowed are 1 to %d", step->name,
             step->n_choices, VT_PLAN_MAX_CHOICES);
     for (uint32_t i = 0; i < step->n_choices; i++) {
-        struct choice choice = {.max_batch = step->choices[i].max_batch};
+        struct choice choice = {0};
         enum vultus_status status = find_tactic(e->plan, step, step->choices[i].tactic, &choice.tactic, error);
         if (!status) status = find_packed(e->plan, step, &step->choices[i], &choice, error);
         if (!status && choice.tactic->prepare)
@@ -197,9 +196,7 @@ static enum vultus_status create(
 /* ------------------------------------------------------------ run */
 
 static const struct choice *choose(const struct prepared_step *p, int64_t batch) {
-    uint32_t last = p->step->n_choices - 1, i = 0;
-    while (i < last && batch > p->choices[i].max_batch) i++;
-    return &p->choices[i];
+    return &p->choices[vt_plan_step_choice(p->step, batch)];
 }
 
 /* Items that go through the steps together, where they are and who works on them. */
@@ -403,6 +400,8 @@ const struct vt_backend vt_backend_cpu = {
     .create = create,
     .run = run,
     .workspace_bytes = workspace_bytes,
+    .describe_tactic = vt_cpu_describe_tactic,
+    .peak_flops = vt_cpu_peak_flops,
     .destroy = destroy,
 #if VT_HAVE_COMPILER
     .builder = &vt_cpu_builder,

@@ -66,6 +66,11 @@ extern const struct vt_backend_builder vt_cpu_builder;
 /* Tactic `i` of all tables, best guesses first, NULL past the last. */
 const struct vt_cpu_tactic *vt_cpu_tactic_at(size_t i);
 
+bool vt_cpu_describe_tactic(const char *name, struct vt_tactic_info *info);
+
+/* vt_backend.peak_flops (peak.c). */
+double vt_cpu_peak_flops(struct vt_pool *pool);
+
 /* "onednn 2.6.3", or "" without it. */
 const char *vt_cpu_onednn_version(void);
 

@@ -291,6 +291,29 @@ static void test_tactic_names(void **state) {
     assert_null(vt_cpu_tactic_find("conv:wishful"));
 }
 
+static void test_tactic_descriptions(void **state) {
+    (void)state;
+    struct vt_tactic_info info;
+    const struct vt_backend *cpu = vt_backend_find("cpu");
+    assert_true(cpu->describe_tactic("conv:reference", &info));
+    assert_string_equal(info.class, "reference");
+    assert_string_equal(info.provider, "reference");
+    assert_true(cpu->describe_tactic("gemm:generic", &info));
+    assert_string_equal(info.provider, "own");
+    assert_int_equal(cpu->describe_tactic("conv:onednn", &info), *vt_cpu_onednn_version() != '\0');
+    if (*vt_cpu_onednn_version()) assert_string_equal(info.provider, "oneDNN");
+    assert_false(cpu->describe_tactic("conv:wishful", &info));
+}
+
+/* A peak is measured once for a number of threads, and then it is a fact. */
+static void test_peak(void **state) {
+    (void)state;
+    const struct vt_backend *cpu = vt_backend_find("cpu");
+    double peak = cpu->peak_flops(NULL);
+    assert_true(peak > 0 && peak < 1e15);
+    assert_true(cpu->peak_flops(NULL) == peak);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_tactic),
@@ -308,6 +331,8 @@ int main(void) {
         cmocka_unit_test(test_denormals_are_flushed),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_tactic_names),
+        cmocka_unit_test(test_tactic_descriptions),
+        cmocka_unit_test(test_peak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
