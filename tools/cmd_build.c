@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 #include "common.h"
+#include "layers.h"
+#include "tactics.h"
 
 /* "conv:direct:avx512 x42, copy x3" -> {"conv:direct:avx512": 42, "copy": 3}. */
 static json_t *tactics_object(const char *text) {
@@ -20,11 +22,15 @@ static json_t *tactics_object(const char *text) {
     return object;
 }
 
-static int print_result(const struct vultus_build_result *r, bool json) {
+static int print_result(const struct vultus_build_result *r, const struct vt_layers *layers, bool json) {
     if (json) {
         json_t *object = json_pack("{s:o, s:I, s:o, s:b, s:s, s:i, s:o}", "path", vt_json_text(r->path), "bytes",
             (json_int_t)r->bytes, "seconds", vt_cli_json_rounded(r->seconds, 6), "cached", r->cached, "miss", r->miss,
             "steps", (int)r->steps, "tactics", tactics_object(r->tactics));
+        if (object && layers && !vt_layers_add_json(layers, object)) {
+            json_decref(object);
+            object = NULL;
+        }
         return vt_cli_json_print(object, true) ? VT_EXIT_OK : vt_cli_fail_memory();
     }
     printf("%s: %.1f MB, ", r->path, (double)r->bytes * 1e-6);
@@ -33,7 +39,23 @@ static int print_result(const struct vultus_build_result *r, bool json) {
     else
         printf("built in %.2f s (%s)", r->seconds, r->miss);
     printf(", %u steps: %s\n", r->steps, r->tactics);
+    if (layers) vt_layers_print(layers);
     return VT_EXIT_OK;
+}
+
+#define REPORT_SECONDS 1
+
+/* Runs the plan once more, whole, since what was timed while building was every step by itself. */
+static int print_report(
+    struct vultus_runtime *runtime, const struct vultus_build_result *built, bool json, struct vultus_error *error) {
+    struct vultus_session *session = NULL;
+    struct vt_layers layers = {0};
+    enum vultus_status status = vultus_session_open(runtime, built->path, NULL, &session, error);
+    if (status == VULTUS_OK) status = vt_layers_time(runtime, session, 1, REPORT_SECONDS, &layers, error);
+    int code = status < 0 ? vt_cli_fail(error) : print_result(built, &layers, json);
+    vt_layers_fini(&layers);
+    vultus_session_close(session);
+    return code;
 }
 
 int vt_cli_build(const struct vt_options *options) {
@@ -45,7 +67,11 @@ int vt_cli_build(const struct vt_options *options) {
     struct vultus_error error;
     enum vultus_status status = vultus_build(runtime, options->operands[0], &build, &result, &error);
     vt_cli_progress_end(&progress);
-    int code = status < 0 ? vt_cli_fail(&error) : print_result(&result, options->json);
+    if (status == VULTUS_OK && options->tactics)
+        status = vt_tactics_write(runtime, result.path, options->tactics, &error);
+    int code = status < 0        ? vt_cli_fail(&error)
+               : options->report ? print_report(runtime, &result, options->json, &error)
+                                 : print_result(&result, NULL, options->json);
     vultus_runtime_destroy(runtime);
     return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/status.h"
 #include "common.h"
 
 /* "[1,64,56,56]". */
@@ -64,13 +65,34 @@ static int print_json(char *json, bool as_json) {
     return VT_EXIT_OK;
 }
 
+/* Leaves only the network wanted of a description that has it as read and, of a model, optimised. */
+static enum vultus_status keep_graph(char **json, const char *wanted, struct vultus_error *error) {
+    json_t *description = json_loads(*json, 0, NULL);
+    bool model = json_object_get(description, "optimised") != NULL;
+    if (description && !model && strcmp(wanted, "before") == 0) {
+        json_decref(description);
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "a plan holds the network after optimisation only; ask its ONNX model for --graph=before");
+    }
+    if (model) json_object_del(description, strcmp(wanted, "before") == 0 ? "optimised" : "graph");
+    char *kept = description ? json_dumps(description, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(description);
+    if (!kept) return vt_fail_memory(error, "a description", strlen(*json));
+    vultus_free(*json);
+    *json = kept;
+    return VULTUS_OK;
+}
+
 int vt_cli_info(const struct vt_options *options) {
     struct vultus_runtime *runtime = vt_cli_runtime(options);
     if (!runtime) return VT_EXIT_FAILURE;
     struct vultus_error error;
-    char *json;
-    enum vultus_status status = vultus_describe(runtime, options->operands[0], options->graph, &json, &error);
+    char *json = NULL;
+    const char *graph = options->graph_of;
+    enum vultus_status status = vultus_describe(runtime, options->operands[0], graph != NULL, &json, &error);
+    if (status == VULTUS_OK && graph && *graph) status = keep_graph(&json, graph, &error);
     int code = status < 0 ? vt_cli_fail(&error) : print_json(json, options->json);
+    if (status < 0) vultus_free(json);
     vultus_runtime_destroy(runtime);
     return code;
 }

@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 
-enum kind { FLAG, TEXT, CHOICE, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
+enum kind { FLAG, TEXT, CHOICE, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
 
 struct option {
     unsigned commands;
@@ -17,7 +17,7 @@ struct option {
     char letter;      /* 0: none */
     enum kind kind;
     size_t offset;        /* in struct vt_options; SIZE fills width and height */
-    const char *argument; /* for --help; CHOICE: the words allowed, separated by '|' */
+    const char *argument; /* for --help; CHOICE, OPTIONAL: the words allowed, separated by '|' */
     double least, most;   /* INTEGER, NUMBER, INTEGERS, sides of SIZE */
     const char *help;
 };
@@ -62,7 +62,10 @@ static const struct option table[] = {
     {VT_MODELS, "accept-licence", 0, TEXT, AT(accept_licence), "ID,ID...", 0, 0,
         "licences you accept (else $VULTUS_ACCEPT_LICENCE, else asked)"},
     {VT_MODELS, "timeout", 0, INTEGER, AT(timeout), "S", 1, 3600, "seconds without a byte before giving up (30)"},
-    {VT_INFO, "graph", 0, FLAG, AT(graph), NULL, 0, 0, "list the network too"},
+    {VT_BUILD, "tactics", 0, TEXT, AT(tactics), "FILE", 0, 0, "write the times of all candidates of all steps to FILE"},
+    {VT_BUILD, "report", 0, FLAG, AT(report), NULL, 0, 0, "the plan's time by step and by provider, as bench --layers"},
+    {VT_INFO, "graph", 0, OPTIONAL, AT(graph_of), "before|after", 0, 0,
+        "list the network too: before optimisation, after it, or both"},
     {VT_EVERY & ~(VT_RUN | VT_DRAW), "json", 0, FLAG, AT(json), NULL, 0, 0, "print JSON"},
     {VT_EXTRACT | VT_EMBED, "ndjson", 0, FLAG, AT(ndjson), NULL, 0, 0, "print one JSON object a line"},
     {VT_EVERY, "threads", 't', INTEGER, AT(threads), "N", 1, 1024, "threads to use (else $VULTUS_THREADS, else all)"},
@@ -213,6 +216,7 @@ static bool set_value(struct parser *p, const struct option *o, const char *valu
         if (!*value) return wrong(p, "--%s needs a value that is not empty", o->name);
         *(const char **)field = value;
         return true;
+    case OPTIONAL:
     case CHOICE:
         if (!is_choice(o->argument, value)) return wrong(p, "--%s takes %s, not \"%s\"", o->name, o->argument, value);
         *(const char **)field = value;
@@ -266,6 +270,10 @@ static bool parse_option(struct parser *p, int argc, char **argv, int *i) {
     const struct option *o = is_long && length == 1 ? NULL : find_option(p->command, name, length);
     if (!o) return unknown_option(p, argument, name, length);
     if (o->kind == FLAG && value) return wrong(p, "--%s takes no value", o->name);
+    if (o->kind == OPTIONAL && !value) {
+        *(const char **)((char *)p->out + o->offset) = "";
+        return true;
+    }
     if (o->kind != FLAG && !value) {
         if (*i + 1 == argc) return wrong(p, "--%s needs a value: %s", o->name, o->argument);
         value = argv[++*i];
@@ -323,8 +331,11 @@ void vt_print_command_usage(const struct vt_command *command, FILE *stream) {
         if (!(o->commands & command->bit)) continue;
         char left[64], letter[8] = "";
         if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(
-            left, sizeof left, "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        snprintf(left, sizeof left, o->kind == OPTIONAL ? "%s--%s[%s%s]" : "%s--%s%s%s", letter, o->name,
+            o->kind == OPTIONAL ? "="
+            : o->argument       ? " "
+                                : "",
+            o->argument ? o->argument : "");
         fprintf(stream, "  %-32s %s\n", left, o->help);
     }
 }

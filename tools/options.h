@@ -36,14 +36,14 @@ struct vt_text_list {
 
 /*
  * Values of all options of all commands; a command reads its own. Texts belong to argv. What is not given is zero or
- * NULL, but for match_threshold and seconds, which hold their defaults.
+ * NULL, but for match_threshold and seconds, which hold their defaults. graph_of is "" where --graph has no value.
  */
 struct vt_options {
-    bool help, json, ndjson, force, graph, landmarks, times, quiet, no_embeddings, layers;
+    bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report;
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
-        *robust, *save, *models, *accept_licence;
+        *robust, *save, *models, *accept_licence, *tactics, *graph_of;
     struct vt_text_list inputs; /* NAME=FILE */
     int batches[VT_MAX_LIST];
     size_t n_batches;

@@ -44,6 +44,39 @@ def test_one_line_for_people(vultus, tiny, folder):
     assert len(again.out.splitlines()) == 1 and 'found in' in again.out
 
 
+def test_tactics_file(vultus, tiny, folder, tmp_path):
+    """Every candidate that the plan lists is a line, marked where it was chosen; a plan that is found gives the same text."""
+    result = built(vultus, tiny, folder, '--tactics', tmp_path / 'first.txt')
+    built(vultus, tiny, folder, '--tactics', tmp_path / 'second.txt')
+    text = (tmp_path / 'first.txt').read_text()
+    assert text == (tmp_path / 'second.txt').read_text()
+    plan = json.loads(vultus('info', result['path'], '--json').out)
+    blocks = text.split('\nstep ')[1:]
+    assert len(blocks) == len(plan['steps'])
+    for block, step in zip(blocks, plan['steps']):
+        assert step['name'] in block.splitlines()[0] and 'x'.join(map(str, step['output'])) in block.splitlines()[0]
+        lines = [line.split() for line in block.splitlines()[2:]]
+        found = {(line[0] == '*', *line[line[0] == '*':][:4]) for line in lines}
+        wanted = {(c['chosen'], str(c['batch']), c['tactic'], c['class'], c['provider']) for c in step['candidates']}
+        if step['candidates']:
+            assert found == wanted
+        else:
+            assert step['tactics'][0]['tactic'] in block and 'is all there is' in block
+
+
+def test_unwritable_tactics_file(vultus, tiny, folder, tmp_path):
+    assert str(tmp_path / 'no/report.txt') in vultus.fails('build', tiny, '--out', folder, '--tactics', tmp_path / 'no/report.txt')
+
+
+def test_report(vultus, tiny, folder):
+    result = built(vultus, tiny, folder, '--report')
+    assert set(result) == KEYS | {'layers', 'providers'}
+    assert len(result['layers']) == result['steps'] == sum(p['steps'] for p in result['providers'])
+    assert sum(p['share'] for p in result['providers']) == pytest.approx(1, abs=1e-4)
+    lines = vultus('build', tiny, '--out', folder, '--report').out.splitlines()
+    assert 'found in' in lines[0] and lines[1].split()[0] == 'step' and lines[-1].startswith('all ')
+
+
 @pytest.mark.parametrize('arguments, tail', [
     ([], ''), (['--max-batch', '64'], '-b64'), (['--input-size', '320x320'], '-320x320'),
     (['--input-size', '96x64', '--max-batch', '4'], '-96x64-b4'), (['--input-size', '640x640', '--max-batch', '32'], '')])

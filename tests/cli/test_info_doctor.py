@@ -30,6 +30,21 @@ def test_onnx_graph(vultus, tiny):
     assert 'c1 = Conv' in about['graph'] and len(about['optimised'].splitlines()) < len(about['graph'].splitlines())
 
 
+@pytest.mark.parametrize('which, kept, dropped', [('before', 'graph', 'optimised'), ('after', 'optimised', 'graph')])
+def test_one_graph_of_two(vultus, tiny, which, kept, dropped):
+    both = json.loads(vultus('info', tiny, '--json', '--graph').out)
+    one = json.loads(vultus('info', f'--graph={which}', tiny, '--json').out)
+    assert dropped not in one and one[kept] == both[kept]
+    del both[dropped]
+    assert one == both
+    assert ('c1 = Conv' in vultus('info', f'--graph={which}', tiny).out) == (which == 'before')
+
+
+def test_graph_of_a_plan(vultus, plan):
+    assert vultus('info', '--graph=after', plan, '--json').out == vultus('info', '--graph', plan, '--json').out
+    assert 'after optimisation only' in vultus.fails('info', '--graph=before', plan)
+
+
 def test_plan(vultus, plan):
     about = json.loads(vultus('info', plan, '--json').out)
     assert set(about) == {'kind', 'file', 'format_version', 'model', 'key', 'inputs', 'outputs', 'max_batch', 'weights_bytes',

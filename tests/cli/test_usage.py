@@ -90,6 +90,7 @@ def test_mistyped_option(vultus, command, typed, meant):
     (['build', 'a.onnx', '--threads', 'many'], 'whole number'),
     (['build', 'a.onnx', '-x'], '-x'),
     (['info'], 'FILE'),
+    (['info', 'a.onnx', '--graph=sideways'], 'before|after'),
     (['run', 'a.onnx', '--input', 'x'], 'NAME=FILE'),
     (['run', 'a.onnx', '--input', '=x.npy'], 'NAME=FILE'),
     (['extract'], 'PHOTO'),
