@@ -46,7 +46,7 @@ struct vultus_runtime *vt_cli_runtime(const struct vt_options *options) {
 }
 
 /* A terminal gets a line that is rewritten, everything else a line now and then. */
-static void show_progress(void *context, uint32_t done, uint32_t total, const char *what) {
+void vt_cli_progress_show(void *context, uint32_t done, uint32_t total, const char *what) {
     struct vt_cli_progress *progress = context;
     bool terminal = isatty(STDERR_FILENO) == 1;
     uint64_t now = vt_now_ns(), pause = terminal ? 50000000u : 5000000000u;
@@ -54,7 +54,7 @@ static void show_progress(void *context, uint32_t done, uint32_t total, const ch
     if (now - progress->last_ns < pause) return;
     progress->last_ns = now;
     progress->shown = true;
-    fprintf(stderr, terminal ? "\r\033[Kvultus: building %s: %u/%u %s" : "vultus: building %s: %u/%u %s\n",
+    fprintf(stderr, terminal ? "\r\033[Kvultus: %s %s: %u/%u %s" : "vultus: %s %s: %u/%u %s\n", progress->doing,
         progress->model, done, total, what);
     fflush(stderr);
 }
@@ -66,6 +66,7 @@ void vt_cli_progress_end(struct vt_cli_progress *progress) {
 
 struct vultus_build_options vt_cli_build_options(
     const struct vt_options *options, const char *model, struct vt_cli_progress *progress) {
+    progress->doing = "building";
     progress->model = vt_path_basename(model);
     return (struct vultus_build_options){
         .precision = options->precision,
@@ -75,7 +76,7 @@ struct vultus_build_options vt_cli_build_options(
         .max_batch = options->max_batch,
         .output_directory = options->out,
         .force = options->force,
-        .progress = show_progress,
+        .progress = vt_cli_progress_show,
         .progress_context = progress,
     };
 }

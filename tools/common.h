@@ -20,15 +20,16 @@ int vt_cli_fail_memory(void);
 /* Creates the runtime that the options ask for; on failure says why and returns NULL. */
 struct vultus_runtime *vt_cli_runtime(const struct vt_options *options);
 
-/* What is shown on stderr while a plan is built. Zeroed before use. */
+/* What is shown on stderr while something takes its time: "building mobilefacenet.onnx: 3/52 timing conv_3". */
 struct vt_cli_progress {
-    const char *model;
+    const char *doing, *model;
     uint64_t last_ns; /* when something was last shown */
     bool shown;       /* something was, and on a terminal the line is still open */
 };
 /* Build options from the command line; `progress` must outlive their use. */
 struct vultus_build_options vt_cli_build_options(
     const struct vt_options *options, const char *model, struct vt_cli_progress *progress);
+vultus_progress_function vt_cli_progress_show; /* its context is a struct vt_cli_progress */
 /* Ends the progress line on a terminal. */
 void vt_cli_progress_end(struct vt_cli_progress *progress);
 
@@ -112,6 +113,7 @@ int vt_cli_extract(const struct vt_options *options);
 int vt_cli_draw(const struct vt_options *options);
 int vt_cli_match(const struct vt_options *options);
 int vt_cli_embed(const struct vt_options *options);
+int vt_cli_compare(const struct vt_options *options);
 int vt_cli_bench(const struct vt_options *options);
 int vt_cli_models(const struct vt_options *options);
 int vt_cli_doctor(const struct vt_options *options);

@@ -17,6 +17,8 @@ const struct vt_command vt_commands[] = {
     {VT_DRAW, "draw", "PHOTO", "Draw boxes, landmarks, scores and sizes into a photo", 1, 1, vt_cli_draw},
     {VT_MATCH, "match", "A.jpg B.jpg", "Compare the largest faces of two photos", 2, 2, vt_cli_match},
     {VT_EMBED, "embed", "CROP...", "Compute embeddings of aligned 112x112 crops", 1, ANY_NUMBER, vt_cli_embed},
+    {VT_COMPARE, "compare", "FILE.onnx|FILE.plan", "Hold a network's outputs against a reference's", 1, 1,
+        vt_cli_compare},
     {VT_BENCH, "bench", "FILE.onnx|FILE.plan", "Time a network", 1, 1, vt_cli_bench},
     {VT_MODELS, "models", "list|pull NAME|verify|remove NAME|import FILE", "Fetch, check and remove models by name", 1,
         ANY_NUMBER, vt_cli_models},

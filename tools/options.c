@@ -24,7 +24,7 @@ struct option {
 
 #define AT(field) offsetof(struct vt_options, field)
 #define PHOTOS (VT_EXTRACT | VT_DRAW | VT_MATCH)
-#define SESSIONS (VT_RUN | VT_BENCH)
+#define SESSIONS (VT_RUN | VT_BENCH | VT_COMPARE)
 #define NETWORKS (VT_BUILD | SESSIONS)
 
 static const struct option table[] = {
@@ -48,6 +48,14 @@ static const struct option table[] = {
     {VT_MATCH, "save", 0, TEXT, AT(save), "PAIR.jpg", 0, 0, "write both crops side by side with the verdict"},
     {VT_RUN, "input", 'i', LIST, AT(inputs), "NAME=FILE.npy", 0, 0, "one of the inputs; once for each"},
     {VT_RUN, "output-dir", 0, TEXT, AT(output_dir), "DIR", 0, 0, "write each output to DIR/{name}.npy"},
+    {VT_COMPARE, "model", 0, TEXT, AT(model), "MODEL.onnx", 0, 0, "what a plan was built from (else beside it)"},
+    {VT_COMPARE, "n-samples", 0, INTEGER, AT(samples), "N", 1, 1e6,
+        "items (all of a file; 100 random ones of a recogniser, 10 of others)"},
+    {VT_COMPARE, "inputs", 0, TEXT, AT(inputs_file), "FILE.npy", 0, 0, "items instead of random ones"},
+    {VT_COMPARE, "reference", 0, TEXT, AT(reference), "FILE.npz", 0, 0,
+        "outputs of scripts/reference.py instead of the interpreter's"},
+    {VT_COMPARE, "threshold", 0, LIST, AT(thresholds), "METRIC=PASS,FAIL", 0, 0,
+        "instead of a metric's thresholds; bf16:METRIC=... for bf16 alone"},
     {VT_BENCH, "batch", 0, INTEGERS, AT(batches), "N,N...", 1, 65536, "batch sizes to time (1)"},
     {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600, "least time to spend on each batch size (1)"},
     {VT_BENCH, "layers", 0, FLAG, AT(layers), NULL, 0, 0, "the time of every step too"},
@@ -55,7 +63,7 @@ static const struct option table[] = {
     {NETWORKS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
     {NETWORKS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,
         "picture size of a model that leaves it free (640x640)"},
-    {NETWORKS, "precision", 0, CHOICE, AT(precision), "fp32", 0, 0, "arithmetic of the plan (fp32)"},
+    {NETWORKS, "precision", 0, CHOICE, AT(precision), "fp32|bf16", 0, 0, "arithmetic of the plan (fp32)"},
     {NETWORKS, "backend", 0, CHOICE, AT(backend), "cpu", 0, 0, "what runs the plan (cpu)"},
     {VT_BUILD, "out", 0, TEXT, AT(out), "DIR", 0, 0, "folder for the plan (else the plan folder)"},
     {VT_BUILD, "force", 0, FLAG, AT(force), NULL, 0, 0, "build even when a matching plan exists"},

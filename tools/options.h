@@ -20,7 +20,8 @@ enum vt_command_bit {
     VT_BENCH = 1 << 7,
     VT_DOCTOR = 1 << 8,
     VT_MODELS = 1 << 9,
-    VT_EVERY = (1 << 10) - 1,
+    VT_COMPARE = 1 << 10,
+    VT_EVERY = (1 << 11) - 1,
 };
 
 struct vt_text_list {
@@ -40,11 +41,12 @@ struct vt_text_list {
  */
 struct vt_options {
     bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report;
-    int threads, max_batch, width, height, limit_faces, min_face_size, timeout;
+    int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
-        *robust, *save, *models, *accept_licence, *tactics, *graph_of;
-    struct vt_text_list inputs; /* NAME=FILE */
+        *robust, *save, *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference;
+    struct vt_text_list inputs;     /* NAME=FILE */
+    struct vt_text_list thresholds; /* METRIC=PASS,FAIL */
     int batches[VT_MAX_LIST];
     size_t n_batches;
     const char **operands; /* what is not an option, in order; malloc'd array */

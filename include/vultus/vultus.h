@@ -188,6 +188,77 @@ VULTUS_API enum vultus_status vultus_session_profile(struct vultus_session *sess
 VULTUS_API enum vultus_status vultus_peak_flops(
     struct vultus_runtime *runtime, double *flops, struct vultus_error *error);
 
+/* ---------------------------------------------------------------- comparing */
+
+/* How far an output is from a reference's, in one number over all items. Names: "cosine-mean" and so on. */
+enum vultus_metric {
+    VULTUS_METRIC_COSINE_MEAN, /* of embeddings */
+    VULTUS_METRIC_COSINE_MIN,
+    VULTUS_METRIC_L2_MEAN,     /* of embeddings scaled to unit length */
+    VULTUS_METRIC_RELATIVE_L2, /* of other outputs: largest over the items of |ours - reference| / |reference| */
+    VULTUS_METRIC_MAX_ABS      /* of other outputs: largest difference of two elements, over the largest element */
+};
+/* Never NULL. */
+VULTUS_API const char *vultus_metric_name(enum vultus_metric metric);
+
+enum vultus_verdict { VULTUS_VERDICT_PASS, VULTUS_VERDICT_WARN, VULTUS_VERDICT_FAIL };
+
+/* Replaces the default thresholds of a metric, which docs/cli.md lists, for plans of a precision. */
+struct vultus_threshold {
+    const char *precision; /* NULL: any */
+    enum vultus_metric metric;
+    double pass, fail; /* cosines pass from `pass` on and fail below `fail`; others pass below, fail above */
+};
+
+struct vultus_compare_options {
+    const char *model;     /* ONNX file to interpret; NULL: `path`, or {model}.onnx beside a plan */
+    const char *inputs;    /* .npy file; NULL: those of `reference`, else random */
+    const char *reference; /* .npz file with outputs; NULL: the interpreter, plain C on the ONNX file, gives them */
+    int samples;           /* items; 0: all of a file, else 100 of a recogniser and 10 of other networks */
+    struct vultus_build_options build;         /* of an ONNX file */
+    const struct vultus_threshold *thresholds; /* later ones win */
+    size_t n_thresholds;
+    vultus_progress_function *progress; /* told of items done */
+    void *progress_context;
+};
+
+struct vultus_measure {
+    enum vultus_metric metric;
+    double value; /* NAN when some element was not finite, which fails */
+    double pass, fail;
+    enum vultus_verdict verdict;
+};
+
+/* One output of the network. */
+struct vultus_output_comparison {
+    const char *name;
+    bool embedding;
+    struct vultus_measure measures[3];
+    int n_measures;
+    double largest_difference, largest_element; /* of two elements; of the reference */
+};
+
+/* Everything inside belongs to it. */
+struct vultus_comparison {
+    enum vultus_verdict verdict; /* the worst of all measures */
+    const char *plan, *precision;
+    const char *inputs;    /* the file, or "random" */
+    const char *reference; /* the file, or the ONNX model that was interpreted */
+    bool interpreted;
+    int64_t samples;
+    struct vultus_output_comparison *outputs;
+    size_t n_outputs;
+};
+
+/*
+ * Runs a plan, or an ONNX file by way of its plan, and a reference on the same items and says how far their outputs are
+ * from each other. Files of inputs and references: docs/cli.md. A model that a plan was not built from is refused with
+ * MISMATCH. On success, which a verdict of FAIL is too, the caller frees *out with vultus_comparison_free.
+ */
+VULTUS_API enum vultus_status vultus_compare(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_compare_options *options, struct vultus_comparison **out, struct vultus_error *error);
+VULTUS_API void vultus_comparison_free(struct vultus_comparison *comparison); /* NULL is fine */
+
 /* ---------------------------------------------------------------- pictures */
 
 /* 8-bit BGR, rows top to bottom, `stride` bytes from row to row. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/api_internal.h"
+#include "api/compare.h"
 
 /* What a build without the compiler answers where an ONNX file would have to be read. */
 static enum vultus_status no_compiler(const char *path, struct vultus_error *error) {
@@ -17,4 +17,19 @@ enum vultus_status vt_api_describe_onnx(
     struct vultus_runtime *runtime, const char *path, bool with_graph, json_t **out, struct vultus_error *error) {
     (void)runtime, (void)with_graph, (void)out;
     return no_compiler(path, error);
+}
+
+enum vultus_status vt_oracle_open(const char *path, const struct vt_plan *plan, struct vt_pool *pool,
+    struct vt_oracle **out, struct vultus_error *error) {
+    (void)plan, (void)pool, (void)out;
+    return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+        "%s cannot be interpreted: this build reads no ONNX models; compare with a file of reference outputs", path);
+}
+
+void vt_oracle_close(struct vt_oracle *oracle) { (void)oracle; }
+
+enum vultus_status vt_oracle_run(struct vt_oracle *oracle, const void *const *inputs, void *const *outputs,
+    int64_t count, struct vultus_error *error) {
+    (void)oracle, (void)inputs, (void)outputs, (void)count;
+    return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build has no interpreter");
 }

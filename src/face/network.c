@@ -35,21 +35,21 @@ static enum vultus_status check_shapes(struct vt_network *network, struct vultus
     return VULTUS_OK;
 }
 
-static enum vultus_status read_normalisation(struct vt_network *network, struct vultus_error *error) {
-    const struct vt_plan_model *model = &vt_engine_plan(network->engine)->model;
+enum vultus_status vt_network_normalisation(
+    const struct vt_plan_model *model, struct vt_normalisation *out, struct vultus_error *error) {
     const char *name = model->name ? model->name : "the model", *channels = model->channels ? model->channels : "";
     bool rgb = strcmp(channels, "rgb") == 0;
     if (!rgb && strcmp(channels, "bgr") != 0)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
             "the plan of %s names the channel order \"%s\"; rgb or bgr is needed", name, channels);
-    network->normalisation.rgb = rgb;
+    out->rgb = rgb;
     for (int k = 0; k < 3; k++) {
         float inverse = 1 / model->std[k];
         if (!isfinite(model->mean[k]) || !isfinite(inverse) || model->std[k] <= 0)
             return vt_fail(error, VULTUS_ERROR_FORMAT, "the plan of %s normalises channel %d by mean %g and std %g",
                 name, k, (double)model->mean[k], (double)model->std[k]);
-        network->normalisation.mean[k] = model->mean[k];
-        network->normalisation.inverse_std[k] = inverse;
+        out->mean[k] = model->mean[k];
+        out->inverse_std[k] = inverse;
     }
     return VULTUS_OK;
 }
@@ -59,7 +59,7 @@ enum vultus_status vt_network_init(
     *network =
         (struct vt_network){.engine = engine, .batch = vt_min_i64(most_items, vt_engine_plan(engine)->max_batch)};
     enum vultus_status status = check_shapes(network, error);
-    if (!status) status = read_normalisation(network, error);
+    if (!status) status = vt_network_normalisation(&vt_engine_plan(engine)->model, &network->normalisation, error);
     if (!status && pthread_mutex_init(&network->mutex, NULL))
         status = vt_fail(error, VULTUS_ERROR_MEMORY, "a mutex could not be made");
     return status;

@@ -21,6 +21,10 @@ struct vt_network {
     struct vt_network_memory *idle;
 };
 
+/* What the plan's model says of pictures; FORMAT or UNSUPPORTED when it makes no sense. */
+enum vultus_status vt_network_normalisation(
+    const struct vt_plan_model *model, struct vt_normalisation *out, struct vultus_error *error);
+
 struct vt_network_memory {
     struct vt_network_memory *next;
     float *input;    /* `batch` pictures */

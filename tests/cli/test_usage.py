@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ['build', 'info', 'run', 'extract', 'draw', 'match', 'embed', 'bench', 'models', 'doctor']
+COMMANDS = ['build', 'info', 'run', 'extract', 'draw', 'match', 'embed', 'bench', 'compare', 'models', 'doctor']
 
 
 def options_of(text):

@@ -39,6 +39,18 @@ def test_same_bytes(vultus, compiler, tiny, tmp_path):
     assert outputs[0] == outputs[1]
 
 
+def test_compare_without_the_interpreter(vultus, compiler, tiny, tmp_path):
+    build, _ = compiler
+    plan = json.loads(build('build', tiny, '--json', '--input-size', '24x20', '--out', tmp_path).out)['path']
+    x = np.random.default_rng(2).standard_normal((3, 3, 20, 24), dtype=np.float32)
+    np.save(tmp_path / 'x.npy', x)
+    build('run', plan, '--input', f'x={tmp_path / "x.npy"}', '--output-dir', tmp_path)
+    np.savez(tmp_path / 'r.npz', inputs=x, output_0=np.load(tmp_path / 'y.npy'))
+    assert vultus('compare', plan, '--reference', tmp_path / 'r.npz').out.endswith('PASS\n')
+    sentence = vultus('compare', plan, '--model', tiny, code=2).err
+    assert 'tiny.onnx' in sentence and 'reads no ONNX models' in sentence
+
+
 def about(program, plan):
     return json.loads(program('info', plan, '--json').out)
 
