@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,35 +24,38 @@ static enum vultus_status fail_errno(struct vultus_error *error, const char *pat
 }
 
 /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-static enum vultus_status open_regular(const char *path, int *descriptor, size_t *size, struct vultus_error *error) {
-    struct stat info;
+static enum vultus_status open_regular(
+    const char *path, int *descriptor, struct stat *info, struct vultus_error *error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return fail_errno(error, path, "cannot open");
     enum vultus_status status = VULTUS_OK;
-    if (fstat(fd, &info) != 0)
+    if (fstat(fd, info) != 0)
         status = fail_errno(error, path, "cannot stat");
-    else if (!S_ISREG(info.st_mode))
+    else if (!S_ISREG(info->st_mode))
         status = vt_fail(error, VULTUS_ERROR_INVALID, "%s is not a regular file", path);
     if (status) {
         close(fd);
         return status;
     }
     *descriptor = fd;
-    *size = (size_t)info.st_size;
+    return VULTUS_OK;
+}
+
+static enum vultus_status map_descriptor(
+    int fd, size_t size, const char *path, struct vt_mapped_file *out, struct vultus_error *error) {
+    void *data = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (data == MAP_FAILED) return fail_errno(error, path, "cannot map");
+    *out = (struct vt_mapped_file){data, size};
     return VULTUS_OK;
 }
 
 enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error) {
-    int fd;
-    size_t size;
+    int fd = -1;
+    struct stat info;
     *out = (struct vt_mapped_file){0};
-    enum vultus_status status = open_regular(path, &fd, &size, error);
+    enum vultus_status status = open_regular(path, &fd, &info, error);
     if (status) return status;
-    void *data = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    if (data == MAP_FAILED)
-        status = fail_errno(error, path, "cannot map");
-    else
-        *out = (struct vt_mapped_file){data, size};
+    status = map_descriptor(fd, (size_t)info.st_size, path, out, error);
     close(fd);
     return status;
 }
@@ -60,6 +64,81 @@ void vt_unmap_file(struct vt_mapped_file *file) {
     if (file->data) munmap((void *)file->data, file->size);
     *file = (struct vt_mapped_file){0};
 }
+
+/* ---------------------------------------------------------------- shared mappings */
+
+struct shared_mapping {
+    struct stat info; /* of the file when it was mapped */
+    struct vt_mapped_file file;
+    size_t uses;
+    struct shared_mapping *next;
+};
+
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct shared_mapping *shared_mappings; /* under the lock */
+
+static bool is_unchanged(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* The mapping of an open file, made where there is none; under the lock. */
+static enum vultus_status find_or_map(
+    int fd, const struct stat *info, const char *path, struct shared_mapping **out, struct vultus_error *error) {
+    for (struct shared_mapping *m = shared_mappings; m; m = m->next)
+        if (is_unchanged(&m->info, info)) {
+            *out = m;
+            return VULTUS_OK;
+        }
+    struct shared_mapping *made = calloc(1, sizeof *made);
+    if (!made) return vt_fail_memory(error, path, sizeof *made);
+    enum vultus_status status = map_descriptor(fd, (size_t)info->st_size, path, &made->file, error);
+    if (status) {
+        free(made);
+        return status;
+    }
+    made->info = *info;
+    made->next = shared_mappings;
+    *out = shared_mappings = made;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_share_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error) {
+    int fd = -1;
+    struct stat info;
+    struct shared_mapping *mapping = NULL;
+    *out = (struct vt_mapped_file){0};
+    enum vultus_status status = open_regular(path, &fd, &info, error);
+    if (status) return status;
+    if (info.st_size > 0) { /* an empty file has no address to find it by */
+        pthread_mutex_lock(&shared_lock);
+        status = find_or_map(fd, &info, path, &mapping, error);
+        if (!status) {
+            mapping->uses++;
+            *out = mapping->file;
+        }
+        pthread_mutex_unlock(&shared_lock);
+    }
+    close(fd);
+    return status;
+}
+
+void vt_unshare_file(struct vt_mapped_file *file) {
+    if (!file->data) return;
+    pthread_mutex_lock(&shared_lock);
+    struct shared_mapping **at = &shared_mappings;
+    while (*at && (*at)->file.data != file->data) at = &(*at)->next;
+    struct shared_mapping *mapping = *at;
+    if (mapping && --mapping->uses == 0) {
+        *at = mapping->next;
+        vt_unmap_file(&mapping->file);
+        free(mapping);
+    }
+    pthread_mutex_unlock(&shared_lock);
+    *file = (struct vt_mapped_file){0};
+}
+
+/* ---------------------------------------------------------------- reading and writing */
 
 /* read() that retries after signals; -1 with errno. */
 static ssize_t read_some(int fd, void *buffer, size_t size) {
@@ -102,10 +181,11 @@ static enum vultus_status read_all(
 enum vultus_status vt_read_file(
     const char *path, size_t limit, uint8_t **data, size_t *size, struct vultus_error *error) {
     if (strcmp(path, "-") == 0) return read_all(STDIN_FILENO, "standard input", limit, 0, data, size, error);
-    int fd;
-    size_t expected;
-    enum vultus_status status = open_regular(path, &fd, &expected, error);
+    int fd = -1;
+    struct stat info;
+    enum vultus_status status = open_regular(path, &fd, &info, error);
     if (status) return status;
+    size_t expected = (size_t)info.st_size;
     if (expected > limit)
         status =
             vt_fail(error, VULTUS_ERROR_LIMIT, "%s has %zu bytes, more than the limit of %zu", path, expected, limit);

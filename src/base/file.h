@@ -17,6 +17,12 @@ struct vt_mapped_file {
 /* Maps a regular file (a directory, a device or a missing file is an error naming the path). */
 enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error);
 void vt_unmap_file(struct vt_mapped_file *file);
+/*
+ * The same, but all who share an unchanged file (by device, inode, size and time of its last change) get one mapping,
+ * so that its pages are resident once. Released by vt_unshare_file alone. Thread-safe.
+ */
+enum vultus_status vt_share_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error);
+void vt_unshare_file(struct vt_mapped_file *file);
 
 /* Reads `path` ("-": standard input) into malloc'd memory, refusing more than `limit` bytes. The caller frees *data. */
 enum vultus_status vt_read_file(

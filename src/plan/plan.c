@@ -41,7 +41,7 @@ enum vultus_status vt_plan_create(struct vt_plan **out, struct vultus_error *err
 void vt_plan_destroy(struct vt_plan *plan) {
     if (!plan) return;
     vt_free_aligned(plan->owned_weights);
-    vt_unmap_file(&plan->file);
+    vt_unshare_file(&plan->file);
     vt_arena_fini(&plan->arena);
     free(plan);
 }

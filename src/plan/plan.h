@@ -176,7 +176,8 @@ enum vultus_status vt_plan_write(const struct vt_plan *plan, const char *path, s
 
 /*
  * Maps and checks a plan: magic, version, section checksums, every offset, index, enum and size; whatever passes can be
- * run without further checks of the plan's own consistency. Weights stay in the mapping. The caller destroys *out.
+ * run without further checks of the plan's own consistency. Weights stay in the mapping, which all plans read from the
+ * same file share. The caller destroys *out.
  */
 enum vultus_status vt_plan_read(const char *path, struct vt_plan **out, struct vultus_error *error);
 /* The same from memory that must outlive the plan and be VT_PLAN_ALIGNMENT aligned. */

@@ -371,11 +371,11 @@ enum vultus_status vt_plan_parse(
 
 enum vultus_status vt_plan_read(const char *path, struct vt_plan **out, struct vultus_error *error) {
     struct vt_mapped_file file;
-    enum vultus_status status = vt_map_file(path, &file, error);
+    enum vultus_status status = vt_share_file(path, &file, error);
     if (status) return status;
     status = vt_plan_parse(file.data, file.size, path, out, error);
     if (status)
-        vt_unmap_file(&file);
+        vt_unshare_file(&file);
     else
         (*out)->file = file;
     return status;

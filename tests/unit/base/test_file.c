@@ -263,8 +263,39 @@ static void test_digests(void **state) {
     }
 }
 
+/* One mapping for as long as somebody holds it and the file stays; a file that takes its place is another. */
+static void test_shared_mappings(void **state) {
+    (void)state;
+    char directory[] = "/tmp/vultus-share-XXXXXX", path[64];
+    struct vt_mapped_file first, second, replaced, empty;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    assert_int_equal(vt_write_file_atomically(path, "one", 3, NULL), 0);
+    assert_int_equal(vt_share_file(path, &first, NULL), 0);
+    assert_int_equal(vt_share_file(path, &second, NULL), 0);
+    assert_ptr_equal(first.data, second.data);
+    assert_int_equal(first.size, 3);
+    assert_int_equal(vt_write_file_atomically(path, "two", 3, NULL), 0);
+    assert_int_equal(vt_share_file(path, &replaced, NULL), 0);
+    assert_memory_equal(replaced.data, "two", 3);
+    vt_unshare_file(&first);
+    assert_null(first.data);
+    assert_memory_equal(second.data, "one", 3);
+    vt_unshare_file(&second);
+    vt_unshare_file(&replaced);
+    assert_int_equal(vt_write_file_atomically(path, "", 0, NULL), 0);
+    assert_int_equal(vt_share_file(path, &empty, NULL), 0);
+    assert_true(!empty.data && empty.size == 0);
+    vt_unshare_file(&empty);
+    unlink(path);
+    assert_int_equal(vt_share_file(path, &empty, NULL), VULTUS_ERROR_NOT_FOUND);
+    assert_int_equal(vt_share_file(directory, &empty, NULL), VULTUS_ERROR_INVALID);
+    rmdir(directory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shared_mappings),
         cmocka_unit_test(test_write_and_read),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_read_limit),

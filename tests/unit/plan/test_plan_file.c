@@ -167,6 +167,19 @@ static void test_round_trip(void **state) {
     vt_plan_destroy(written);
 }
 
+static void test_plans_of_one_file_share_its_weights(void **state) {
+    (void)state;
+    struct vultus_error error;
+    struct vt_plan *plan = sample_plan(), *first, *second;
+    if (vt_plan_write(plan, path, &error) || vt_plan_read(path, &first, &error) || vt_plan_read(path, &second, &error))
+        fail_msg("%s", error.text);
+    assert_ptr_equal(first->weights, second->weights);
+    vt_plan_destroy(first);
+    assert_memory_equal(second->weights, plan->weights, plan->weights_bytes);
+    vt_plan_destroy(second);
+    vt_plan_destroy(plan);
+}
+
 static void test_equal_plans_give_equal_files(void **state) {
     (void)state;
     size_t size, size_again;
@@ -386,6 +399,7 @@ static void test_other_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_plans_of_one_file_share_its_weights),
         cmocka_unit_test(test_equal_plans_give_equal_files),
         cmocka_unit_test(test_file_is_as_specified),
         cmocka_unit_test(test_key_alone),
