@@ -170,7 +170,7 @@ static void test_round_trip(void **state) {
 static void test_plans_of_one_file_share_its_weights(void **state) {
     (void)state;
     struct vultus_error error;
-    struct vt_plan *plan = sample_plan(), *first, *second;
+    struct vt_plan *plan = sample_plan(), *first = NULL, *second = NULL;
     if (vt_plan_write(plan, path, &error) || vt_plan_read(path, &first, &error) || vt_plan_read(path, &second, &error))
         fail_msg("%s", error.text);
     assert_ptr_equal(first->weights, second->weights);
