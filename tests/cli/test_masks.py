@@ -80,9 +80,9 @@ def test_lower_plans_run(vultus, built, masks):
 
 
 @pytest.mark.parametrize('arguments', [
-    ['build', 'a.onnx'], ['info', 'a.onnx'], ['run', 'a.onnx'], ['bench', 'a.onnx'], ['doctor'], ['embed', 'a.png', '--rec', 'a'],
-    ['extract', 'a.png', '--det', 'a', '--rec', 'a'], ['draw', 'a.png', '-o', 'b.jpg', '--det', 'a'],
-    ['match', 'a.png', 'b.png', '--det', 'a', '--rec', 'a']])
+    ['build', 'a.onnx'], ['info', 'a.onnx'], ['run', 'a.onnx'], ['bench', 'a.onnx'], ['doctor'], ['embed', 'a.png', '--rec', 'a.onnx'],
+    ['extract', 'a.png', '--det', 'a.onnx', '--rec', 'a.onnx'], ['draw', 'a.png', '-o', 'b.jpg', '--det', 'a.onnx'],
+    ['match', 'a.png', 'b.png', '--det', 'a.onnx', '--rec', 'a.onnx']])
 def test_unknown_masks(vultus, arguments):
     for mask in ('avx1024', 'AVX2', 'avx2 '):
         sentence = vultus.fails(*arguments, **under(mask))
