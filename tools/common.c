@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "config/starter.h"
 
 /* ---------------------------------------------------------------- failures */
 
@@ -83,26 +84,32 @@ struct vultus_build_options vt_cli_build_options(
 
 /* ---------------------------------------------------------------- models */
 
+static void tell_starter_pack(const char *model) {
+    static bool told;
+    const struct vt_setting_info *det = vt_setting_info(VT_SETTING_DETECTOR),
+                                 *rec = vt_setting_info(VT_SETTING_RECOGNISER);
+    if (!told)
+        vt_cli_say("taking the starter models of %.*s, which are for trying out (name others with %s, %s, %s, %s)",
+            (int)(vt_path_basename(model) - model - 1), model, det->flag, rec->flag, det->environment,
+            rec->environment);
+    told = true;
+}
+
 char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
-    const struct vt_setting_info *info = vt_setting_info(setting);
-    bool detector = setting == VT_SETTING_DETECTOR;
-    const char *kind = detector ? "detector" : "recogniser", *path = vt_setting_text(setting, flag_value);
-    if (path) {
-        char *copy = strdup(path);
+    const char *named = vt_setting_text(setting, flag_value);
+    if (named && (!vt_is_starter(named) || vt_path_exists(named))) {
+        char *copy = strdup(named);
         if (!copy) vt_cli_fail_memory();
         return copy;
     }
-    const char *data = vt_setting_text(VT_SETTING_TEST_DATA, NULL);
-    if (!data) {
-        vt_cli_say("no face %s: name one with %s MODEL or %s", kind, info->flag, info->environment);
-        return NULL;
-    }
-    char *found = vt_path_join(data, detector ? "models/scrfd_2.5g_bnkps.onnx" : "models/mobilefacenet.onnx");
-    if (!found)
-        vt_cli_fail_memory();
-    else
-        vt_cli_say("taking the %s %s (no %s, no %s)", kind, found, info->flag, info->environment);
-    return found;
+    const char *starter = setting == VT_SETTING_DETECTOR ? VT_STARTER_DETECTOR : VT_STARTER_RECOGNISER;
+    struct vultus_error error;
+    char *path = NULL;
+    if (vt_starter_path(named ? named : starter, &path, &error) < 0)
+        vt_cli_fail(&error);
+    else if (!named)
+        tell_starter_pack(path);
+    return path;
 }
 
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out) {

@@ -28,9 +28,10 @@ struct option {
 #define NETWORKS (VT_BUILD | SESSIONS)
 
 static const struct option table[] = {
-    {PHOTOS, "det", 0, TEXT, AT(det), "MODEL", 0, 0, "face detector, ONNX or plan (else $VULTUS_DET)"},
+    {PHOTOS, "det", 0, TEXT, AT(det), "MODEL", 0, 0,
+        "face detector, ONNX or plan (else $VULTUS_DET, else the starter pack's)"},
     {VT_EXTRACT | VT_MATCH | VT_EMBED, "rec", 0, TEXT, AT(rec), "MODEL", 0, 0,
-        "face recogniser, ONNX or plan (else $VULTUS_REC)"},
+        "face recogniser, ONNX or plan (else $VULTUS_REC, else the starter pack's)"},
     {VT_EXTRACT | VT_DRAW, "threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
     {VT_MATCH, "threshold", 0, NUMBER, AT(match_threshold), "C", -1, 1,
         "least cosine of the same person (0.28: measured with mobilefacenet)"},

@@ -113,6 +113,14 @@ VULTUS_API enum vultus_status vultus_build(struct vultus_runtime *runtime, const
 VULTUS_API enum vultus_status vultus_describe(
     struct vultus_runtime *runtime, const char *path, bool with_graph, char **json, struct vultus_error *error);
 
+/*
+ * Path of a model of the starter pack, small models that come with vultus for trying it out: "starter_det", a detector,
+ * or "starter_rec", a recogniser. Nothing takes them unless asked: pass the path where a model is wanted. Looked for
+ * beside the running program (../share/vultus/models/starter), then in the prefix that vultus was configured with, then
+ * in its sources. The caller frees *path with vultus_free. NOT_FOUND names the folders, INVALID another name.
+ */
+VULTUS_API enum vultus_status vultus_starter_model(const char *name, char **path, struct vultus_error *error);
+
 /* ---------------------------------------------------------------- any network */
 
 #define VULTUS_MAX_RANK 8

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config.h"
 #include "config/config.h"
+#include "config/starter.h"
 #include "plan/store.h"
 
 const char *vultus_version(void) { return VT_VERSION; }
@@ -14,6 +15,12 @@ const char *vultus_version(void) { return VT_VERSION; }
 const char *vultus_status_name(enum vultus_status status) { return vt_status_name(status); }
 
 void vultus_free(void *memory) { free(memory); }
+
+enum vultus_status vultus_starter_model(const char *name, char **path, struct vultus_error *error) {
+    if (!name || !path)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_starter_model needs a name and a place for the path");
+    return vt_starter_path(name, path, error);
+}
 
 static vultus_log_function *log_function;
 

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 
 static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
-    [VT_SETTING_DETECTOR] = {"--det", "VULTUS_DET", "the test data's detector",
-        "face detector: an ONNX model or a plan"},
-    [VT_SETTING_RECOGNISER] = {"--rec", "VULTUS_REC", "the test data's recogniser",
-        "face recogniser: an ONNX model or a plan"},
+    [VT_SETTING_DETECTOR] = {"--det", "VULTUS_DET", "the starter pack's", "face detector: an ONNX model or a plan"},
+    [VT_SETTING_RECOGNISER] = {"--rec", "VULTUS_REC", "the starter pack's", "face recogniser: an ONNX model or a plan"},
     [VT_SETTING_PLANS] = {"--plans", "VULTUS_PLANS", "$XDG_CACHE_HOME/vultus/plans, else ~/.cache/vultus/plans",
         "folder where plans are kept"},
     [VT_SETTING_MODELS] = {"--models", "VULTUS_MODELS",
@@ -23,8 +21,6 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
         "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native"},
     [VT_SETTING_TACTICS] = {NULL, "VULTUS_TACTICS", "any",
         "text that the names of chosen tactics must contain where a step has such (for experiments)"},
-    [VT_SETTING_TEST_DATA] = {NULL, "VULTUS_TEST_DATA", "none",
-        "folder with models/ and images/ for tests and first steps"},
 };
 
 const struct vt_setting_info *vt_setting_info(enum vt_setting setting) { return &settings[setting]; }

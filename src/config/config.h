@@ -19,7 +19,6 @@ enum vt_setting {
     VT_SETTING_THREADS,
     VT_SETTING_CPU,
     VT_SETTING_TACTICS,
-    VT_SETTING_TEST_DATA,
     VT_SETTING_COUNT
 };
 
