@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
 #include "base/json.h"
 #include "base/status.h"
 #include "common.h"
@@ -6,6 +8,7 @@
 #define JPEG_QUALITY 95
 #define PAIR_MARGIN 8
 #define PAIR_FOOTER 28
+#define UNMEASURED_THRESHOLD 0.28f /* mobilefacenet's, for recognisers that nobody measured */
 
 struct side {
     const char *file;
@@ -57,9 +60,8 @@ static json_t *side_record(const struct side *side, int dimension) {
 }
 
 static enum vultus_status report(
-    const struct side sides[2], const struct vt_options *options, struct vultus_error *error) {
+    const struct side sides[2], float threshold, const struct vt_options *options, struct vultus_error *error) {
     int dimension = sides[0].faces->dimension;
-    double threshold = options->match_threshold;
     float cosine = vultus_cosine(sides[0].face->embedding, sides[1].face->embedding, dimension);
     bool same = cosine >= threshold;
     char verdict[64];
@@ -73,13 +75,21 @@ static enum vultus_status report(
         printf("%s\n", verdict);
         return VULTUS_OK;
     }
-    json_t *record = json_pack("{s:o, s:b, s:f, s:[o, o]}", "cosine", vt_cli_json_float(cosine), "same", same,
-        "threshold", threshold, "faces", side_record(&sides[0], dimension), side_record(&sides[1], dimension));
+    json_t *record = json_pack("{s:o, s:b, s:o, s:[o, o]}", "cosine", vt_cli_json_float(cosine), "same", same,
+        "threshold", vt_cli_json_float(threshold), "faces", side_record(&sides[0], dimension),
+        side_record(&sides[1], dimension));
     if (vt_cli_json_print(record, false)) {
         putchar('\n');
         return VULTUS_OK;
     }
     return vt_fail_memory(error, "the record", 0);
+}
+
+/* What was asked for, else what was measured for the recogniser. */
+static float threshold_of(const struct vt_options *options, const struct vultus_pipeline *pipeline) {
+    if (!isnan(options->match_threshold)) return (float)options->match_threshold;
+    float measured = vultus_pipeline_match_threshold(pipeline);
+    return measured > 0 ? measured : UNMEASURED_THRESHOLD;
 }
 
 int vt_cli_match(const struct vt_options *options) {
@@ -92,7 +102,7 @@ int vt_cli_match(const struct vt_options *options) {
     analyze.with_crops = options->save != NULL;
     enum vultus_status status = VULTUS_OK;
     for (int i = 0; status == VULTUS_OK && i < 2; i++) status = find_face(&models, &analyze, &sides[i], &error);
-    if (status == VULTUS_OK) status = report(sides, options, &error);
+    if (status == VULTUS_OK) status = report(sides, threshold_of(options, models.pipeline), options, &error);
     int code = status < 0 ? vt_cli_fail(&error) : VT_EXIT_OK;
     for (int i = 0; i < 2; i++) {
         vultus_faces_free(sides[i].faces);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static const struct option table[] = {
         "face recogniser, ONNX or plan (else $VULTUS_REC, else the starter pack's)"},
     {VT_EXTRACT | VT_DRAW, "threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
     {VT_MATCH, "threshold", 0, NUMBER, AT(match_threshold), "C", -1, 1,
-        "least cosine of the same person (0.28: measured with mobilefacenet)"},
+        "least cosine of the same person (as measured for the recogniser, else 0.28)"},
     {VT_MATCH, "det-threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
     {VT_EXTRACT | VT_DRAW, "limit-faces", 0, INTEGER, AT(limit_faces), "N", 1, 1e6, "keep the N largest faces"},
     {PHOTOS, "min-face-size", 0, INTEGER, AT(min_face_size), "PX", 1, 1e6, "drop faces narrower than PX pixels"},
@@ -292,7 +293,7 @@ static bool parse_option(struct parser *p, int argc, char **argv, int *i) {
 
 bool vt_options_parse(
     const struct vt_command *command, int argc, char **argv, struct vt_options *out, char *why, size_t why_size) {
-    *out = (struct vt_options){.match_threshold = VT_MATCH_THRESHOLD, .seconds = 1};
+    *out = (struct vt_options){.match_threshold = NAN, .seconds = 1};
     struct parser p = {command, out, why, why_size};
     out->operands = calloc((size_t)argc + 1, sizeof *out->operands);
     if (!out->operands) return wrong(&p, "no memory for %d arguments", argc);

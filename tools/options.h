@@ -30,14 +30,8 @@ struct vt_text_list {
 };
 
 /*
- * Least cosine of one person. mobilefacenet with scrfd_2.5g on 553 grey LFW pairs is most accurate (99.1%) at 0.272; of
- * forty colour crops of eight people the highest cosine of two people is 0.262, the lowest of one 0.350.
- */
-#define VT_MATCH_THRESHOLD 0.28
-
-/*
  * Values of all options of all commands; a command reads its own. Texts belong to argv. What is not given is zero or
- * NULL, but for match_threshold and seconds, which hold their defaults. graph_of is "" where --graph has no value.
+ * NULL, but for match_threshold (NAN) and seconds (its default). graph_of is "" where --graph has no value.
  */
 struct vt_options {
     bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report;

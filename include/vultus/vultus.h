@@ -342,6 +342,8 @@ struct vultus_pipeline_options {
 VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
     const struct vultus_pipeline_options *options, struct vultus_pipeline **out, struct vultus_error *error);
 VULTUS_API void vultus_pipeline_close(struct vultus_pipeline *pipeline); /* NULL is fine */
+/* Least cosine of one person, as measured for the recogniser; 0 where nobody did, and without a recogniser. */
+VULTUS_API float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline);
 
 struct vultus_analyze_options {
     float threshold;   /* 0: 0.6; a face needs a score strictly above */

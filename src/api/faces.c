@@ -14,7 +14,16 @@ struct vultus_pipeline {
     struct vt_detector *detector;
     struct vt_embedder *embedder;
     struct vt_pipeline pipeline;
+    float match_threshold; /* 0: unknown */
 };
+
+/* Plans say by digest, and by name, which model they come from. */
+static float measured_threshold(const struct vultus_runtime *runtime, const struct vt_engine *recogniser) {
+    const struct vt_plan *plan = vt_engine_plan(recogniser);
+    const struct vt_catalogue_entry *e =
+        vt_catalogue_find(runtime->catalogue, plan->key.model_sha256, plan->model.name);
+    return e ? e->match_threshold : 0;
+}
 
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
     struct vultus_pipeline *p, struct vultus_error *error) {
@@ -25,6 +34,7 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         status =
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
+        if (!status) p->match_threshold = measured_threshold(runtime, p->recogniser_engine);
     }
     return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
 }
@@ -53,6 +63,8 @@ void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
     vt_engine_destroy(pipeline->recogniser_engine);
     free(pipeline);
 }
+
+float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline) { return pipeline->match_threshold; }
 
 /* ------------------------------------------------------------ faces */
 
