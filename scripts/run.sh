@@ -1,20 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# First steps: compiles plans of a detector and a recogniser and prints the faces of a photo.
-# usage: run.sh [PHOTO...]     models: VULTUS_DET and VULTUS_REC, else those of VULTUS_TEST_DATA (default ../shared)
+# First steps: compiles the plans of a detector and a recogniser, prints the faces of photos and draws the sample picture's.
+# usage: run.sh [PHOTO...]     models: VULTUS_DET and VULTUS_REC, else the starter pack; photo: else examples/group.jpg
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export VULTUS_TEST_DATA=${VULTUS_TEST_DATA:-$PWD/../shared}
-export VULTUS_DET=${VULTUS_DET:-$VULTUS_TEST_DATA/models/scrfd_2.5g_bnkps.onnx}
-export VULTUS_REC=${VULTUS_REC:-$VULTUS_TEST_DATA/models/mobilefacenet.onnx}
-for model in "$VULTUS_DET" "$VULTUS_REC"; do
-    [ -f "$model" ] || {
-        echo "run: there is no model $model; set VULTUS_DET and VULTUS_REC to a face detector and a recogniser" >&2
-        exit 1
-    }
-    echo "+ build/vultus build $model"
-    build/vultus build "$model"
-done
-[ $# -gt 0 ] || set -- "$VULTUS_TEST_DATA/images/Stallone.jpg"
-echo "+ build/vultus extract --landmarks $*"
-build/vultus extract --landmarks "$@"
+drawn=build/group-faces.jpg
+
+run() {
+    echo "+ $*"
+    "$@"
+}
+
+run build/vultus build "${VULTUS_DET:-models/starter/starter_det.onnx}"
+run build/vultus build "${VULTUS_REC:-models/starter/starter_rec.onnx}"
+if [ $# -gt 0 ]; then
+    run build/vultus extract --landmarks "$@"
+else
+    run build/vultus extract --landmarks examples/group.jpg
+    run build/vultus draw examples/group.jpg -o "$drawn"
+    echo "The faces are drawn in $PWD/$drawn"
+fi
