@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden asan tsan clang nocompiler noonednn
+# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden models asan tsan clang nocompiler noonednn
+# Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 results=$PWD/build/test-results
 export PYTHON=${PYTHON:-$PWD/.venv/bin/python}
-export VULTUS_TEST_DATA=${VULTUS_TEST_DATA:-$PWD/../shared}
+VULTUS_TEST_DATA=$(realpath -m "${VULTUS_TEST_DATA:-../shared}")
+export VULTUS_TEST_DATA
 jobs=$(nproc)
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
 threaded='pool|log|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
@@ -61,6 +63,7 @@ stage_default() { build default build && unit default build; }
 stage_style() { build style build && black_box style build tests/style; }
 stage_cli() { build cli build && black_box cli build tests/cli; }
 stage_golden() { build golden build && black_box golden build tests/golden; }
+stage_models() { build models build && black_box models build tests/models; }
 stage_asan() {
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -85,9 +88,11 @@ stage_nocompiler() {
 }
 stage_noonednn() { build noonednn build-noonednn -Donednn=disabled && unit noonednn build-noonednn; }
 
-[ $# -gt 0 ] || set -- default style cli golden asan tsan clang nocompiler noonednn
+[ $# -gt 0 ] || set -- default style cli golden models asan tsan clang nocompiler noonednn
 mkdir -p "$results"
 rm -f "$results"/*
+[ -d "$VULTUS_TEST_DATA/models" ] ||
+    echo "test: VULTUS_TEST_DATA is absent: tests that need the models and photos of $VULTUS_TEST_DATA are skipped"
 for stage in "$@"; do
     if ! declare -F "stage_$stage" >/dev/null; then
         echo "test: there is no stage $stage" >&2

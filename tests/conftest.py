@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What black-box tests share: the program, where test data lies, and a plan folder that lives as long as the build."""
+"""What black-box tests share: the program, models and photos, and a plan folder that lives as long as the build.
+
+Where there is no test data, models and photos are the starter pack and the sample picture that come with the sources.
+"""
+import json
 import os
 import pathlib
 import subprocess
@@ -21,12 +25,15 @@ def build():
     return pathlib.Path(os.environ.get('VULTUS_BUILD', ROOT / 'build'))
 
 
+TEST_DATA = pathlib.Path(os.environ.get('VULTUS_TEST_DATA', ROOT / '../shared')).resolve()
+HAVE_TEST_DATA = (TEST_DATA / 'models').is_dir()
+
+
 @pytest.fixture(scope='session')
 def data():
-    folder = pathlib.Path(os.environ.get('VULTUS_TEST_DATA', ROOT / '../shared')).resolve()
-    if not (folder / 'models').is_dir():
-        pytest.skip(f'there is no test data in {folder} (VULTUS_TEST_DATA)')
-    return folder
+    if not HAVE_TEST_DATA:
+        pytest.skip(f'VULTUS_TEST_DATA is absent: there is no {TEST_DATA}/models')
+    return TEST_DATA
 
 
 @pytest.fixture(scope='session')
@@ -77,9 +84,56 @@ def vultus(build, plans):
 
 
 @pytest.fixture(scope='session')
-def models(data):
-    """det: the detector, rec: the recogniser, as arguments."""
-    return ['--det', str(data / 'models/scrfd_2.5g_bnkps.onnx'), '--rec', str(data / 'models/mobilefacenet.onnx')]
+def models(root):
+    """The detector and the recogniser, as arguments."""
+    folder, names = root / 'models/starter', ('starter_det', 'starter_rec')
+    if HAVE_TEST_DATA:
+        folder, names = TEST_DATA / 'models', ('scrfd_2.5g_bnkps', 'mobilefacenet')
+    return ['--det', str(folder / f'{names[0]}.onnx'), '--rec', str(folder / f'{names[1]}.onnx')]
+
+
+@pytest.fixture(scope='session')
+def group(root):
+    """A picture of many faces."""
+    return TEST_DATA / 'images/lumia.jpg' if HAVE_TEST_DATA else root / 'examples/group.jpg'
+
+
+@pytest.fixture(scope='session')
+def portraits(root, vultus, models, tmp_path_factory):
+    """Two pictures of one face each, of different people and in different formats."""
+    if HAVE_TEST_DATA:
+        return TEST_DATA / 'images/Stallone.jpg', TEST_DATA / 'people/amy/amy1.png'
+    return cut_portraits(vultus, models, root / 'examples/group.jpg', tmp_path_factory.mktemp('portraits'))
+
+
+def cut_portraits(vultus, models, picture, folder):
+    """Cuts faces out of a picture until the detector finds exactly one in each of two pieces."""
+    cv2 = pytest.importorskip('cv2')
+    pixels, names = cv2.imread(str(picture)), ['first.jpg', 'second.png']
+    [record] = json.loads(vultus('extract', *models[:2], '--no-embeddings', '--json', picture).out)
+    for face in record['faces']:
+        x1, y1, x2, y2 = face['bbox']
+        margin = 0.5 * max(x2 - x1, y2 - y1)
+        left, top = (max(int(v - margin), 0) for v in (x1, y1))
+        piece = folder / names[0]
+        cv2.imwrite(str(piece), pixels[top:int(y2 + margin), left:int(x2 + margin)])
+        [found] = json.loads(vultus('extract', *models[:2], '--no-embeddings', '--json', piece).out)
+        if [f['pass'] for f in found['faces']] == ['plain']:
+            names.pop(0)
+        if not names:
+            return folder / 'first.jpg', folder / 'second.png'
+    raise AssertionError(f'{picture} has fewer than two faces that are found alone')
+
+
+@pytest.fixture(scope='session')
+def photo(portraits):
+    return portraits[0]
+
+
+@pytest.fixture(scope='session')
+def other(portraits):
+    """Where there is test data, a picture that its face fills, found by the margin pass only."""
+    return portraits[1]
 
 
 @pytest.fixture(scope='session')

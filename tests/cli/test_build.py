@@ -158,9 +158,9 @@ def test_two_at_once_build_once(vultus, tiny, folder):
     assert len({r['path'] for r in results}) == 1 and leftovers(folder) == []
 
 
-def test_killed_build_leaves_no_half_plan(vultus, data, folder):
+def test_killed_build_leaves_no_half_plan(vultus, models, folder):
     """Killed at several moments: there is a whole plan or none, and the next build works, nothing staying locked."""
-    model = data / 'models/mobilefacenet.onnx'
+    model = models[3]
     for pause in (0.05, 0.3, 1.0):
         shutil.rmtree(folder, ignore_errors=True)
         process = vultus.start('build', model, '--out', str(folder))

@@ -17,9 +17,9 @@ def example(build, vultus):
     return call
 
 
-def test_analyze_photo(example, models, data):
-    text = example('analyze_photo', models[1], models[3], data / 'images/Stallone.jpg').stdout
-    assert '220 x 269 pixels, 1 faces' in text and 'of 128 values' in text
+def test_analyze_photo(example, models, photo):
+    text = example('analyze_photo', models[1], models[3], photo).stdout
+    assert re.search(r'\d+ x \d+ pixels, 1 faces', text) and re.search(r'of \d{3,} values', text)
 
 
 def test_embed_crops(example, vultus, models, data, tmp_path):
@@ -34,8 +34,8 @@ def test_run_network(example, tiny):
     assert 'input x: float32 2 x 3 x 640 x 640' in text and 'output y: float32 2 x 5' in text
 
 
-def test_many_threads(example, models, data):
-    assert '4 threads found the same' in example('many_threads', models[1], models[3], data / 'images/bbt1.jpg').stdout
+def test_many_threads(example, models, root):
+    assert '4 threads found the same' in example('many_threads', models[1], models[3], root / 'examples/group.jpg').stdout
 
 
 @pytest.mark.parametrize('name, count', [('analyze_photo', 3), ('embed_crops', 3), ('run_network', 1), ('many_threads', 3)])

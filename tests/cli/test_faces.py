@@ -12,14 +12,14 @@ FACE = {'bbox', 'score', 'landmarks', 'pass', 'norm', 'embedding'}
 
 
 @pytest.fixture(scope='module')
-def photo(data):
-    return data / 'images/Stallone.jpg'
-
-
-@pytest.fixture(scope='module')
 def tight(data):
     """A picture that its face fills, found by the margin pass only."""
     return data / 'people/amy/amy1.png'
+
+
+def size(picture):
+    """(width, height)"""
+    return cv2.imread(str(picture)).shape[1::-1]
 
 
 def records(done):
@@ -38,18 +38,18 @@ def area(face):
 def test_record(vultus, models, photo):
     [record] = extract(vultus, models, photo)
     assert set(record) == {'file', 'width', 'height', 'faces'}
-    assert (record['file'], record['width'], record['height']) == (str(photo), 220, 269)
+    assert (record['file'], record['width'], record['height']) == (str(photo), *size(photo))
     [face] = record['faces']
     assert set(face) == FACE and face['pass'] == 'plain' and 0.6 < face['score'] <= 1
     assert len(face['bbox']) == 4 and [len(p) for p in face['landmarks']] == [2] * 5
-    assert len(face['embedding']) == 128 and np.linalg.norm(face['embedding']) == pytest.approx(1, abs=1e-5)
+    assert len(face['embedding']) >= 128 and np.linalg.norm(face['embedding']) == pytest.approx(1, abs=1e-5)
     x1, y1, x2, y2 = face['bbox']
     assert all(x1 < x < x2 and y1 < y < y2 for x, y in face['landmarks']) and face['norm'] > 0
 
 
-def test_json_is_an_array_of_the_same_records(vultus, models, photo, tight):
-    array = json.loads(vultus('extract', *models, '--json', photo, tight).out)
-    assert array == extract(vultus, models, photo, tight) and len(array) == 2
+def test_json_is_an_array_of_the_same_records(vultus, models, photo, other):
+    array = json.loads(vultus('extract', *models, '--json', photo, other).out)
+    assert array == extract(vultus, models, photo, other) and len(array) == 2
 
 
 def test_numbers_are_shortest(vultus, models, photo):
@@ -66,7 +66,7 @@ def test_numbers_are_shortest(vultus, models, photo):
 
 def test_for_people(vultus, models, photo):
     text = vultus('extract', *models, photo).out
-    assert text.splitlines()[0] == f'{photo}: 220x269, 1 face' and 'score 0.' in text and 'landmarks' not in text
+    assert text.splitlines()[0] == '{}: {}x{}, 1 face'.format(photo, *size(photo)) and 'score 0.' in text and 'landmarks' not in text
     assert 'landmarks' in vultus('extract', *models, '--landmarks', photo).out
 
 
@@ -76,13 +76,13 @@ def test_stdin(vultus, models, photo):
     assert from_stdin['file'] == '-' and from_stdin['faces'] == from_file['faces']
 
 
-def test_folder_is_sorted_and_not_recursive(vultus, models, data, photo, tmp_path):
+def test_folder_is_sorted_and_not_recursive(vultus, models, root, photo, tmp_path):
     for name in ('b.jpg', 'a.JPEG', 'notes.txt', 'sub/c.jpg'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(photo, tmp_path / name)
     files = [r['file'] for r in extract(vultus, models, tmp_path)]
     assert files == [str(tmp_path / 'a.JPEG'), str(tmp_path / 'b.jpg')]
-    assert 'no pictures' in vultus.fails('extract', *models, data / 'models')
+    assert 'no pictures' in vultus.fails('extract', *models, root / 'docs')
 
 
 def test_margin_pass(vultus, models, tight):
@@ -92,30 +92,30 @@ def test_margin_pass(vultus, models, tight):
     assert extract(vultus, models, '--robust', 'auto', tight)[0] == record
 
 
-def test_threshold_limit_and_size(vultus, models, data):
-    group = data / 'images/lumia.jpg'
+def test_threshold_limit_and_size(vultus, models, group):
     [everything] = extract(vultus, models, group)
     faces = everything['faces']
-    assert len(faces) > 50 and faces == sorted(faces, key=lambda f: -f['score'])
-    [strict] = extract(vultus, models, '--threshold', '0.75', group)
-    assert strict['faces'] == [f for f in faces if f['score'] > 0.75]
-    [largest] = extract(vultus, models, '--limit-faces', '5', group)
-    assert largest['faces'] == sorted(faces, key=lambda f: -area(f))[:5]
-    [wide] = extract(vultus, models, '--min-face-size', '30', group)
-    assert wide['faces'] == [f for f in faces if f['bbox'][2] - f['bbox'][0] >= 30]
+    score = round(float(np.median([f['score'] for f in faces])), 3)
+    width = int(np.median([f['bbox'][2] - f['bbox'][0] for f in faces]))
+    assert len(faces) > 5 and faces == sorted(faces, key=lambda f: -f['score'])
+    [strict] = extract(vultus, models, '--threshold', score, group)
+    assert strict['faces'] == [f for f in faces if f['score'] > score]
+    [largest] = extract(vultus, models, '--limit-faces', '3', group)
+    assert largest['faces'] == sorted(faces, key=lambda f: -area(f))[:3]
+    [wide] = extract(vultus, models, '--min-face-size', width, group)
+    assert wide['faces'] == [f for f in faces if f['bbox'][2] - f['bbox'][0] >= width]
     assert 0 < len(strict['faces']) < len(faces) and 0 < len(wide['faces']) < len(faces)
 
 
-def test_threads_do_not_change_answers(vultus, models, data):
-    group = data / 'images/lumia.jpg'
+def test_threads_do_not_change_answers(vultus, models, group):
     plans = [json.loads(vultus('build', m, '--json').out)['path'] for m in (models[1], models[3])]
     ready = ['--det', plans[0], '--rec', plans[1]]
     assert extract(vultus, ready, '--threads', '1', group) == extract(vultus, ready, '--threads', '3', group)
 
 
-def test_company_does_not_change_answers(vultus, models, data, photo, tight):
-    alone = [extract(vultus, models, p)[0] for p in (photo, tight)]
-    assert extract(vultus, models, photo, data / 'images/bbt1.jpg', tight)[::2] == alone
+def test_company_does_not_change_answers(vultus, models, group, photo, other):
+    alone = [extract(vultus, models, p)[0] for p in (photo, other)]
+    assert extract(vultus, models, photo, group, other)[::2] == alone
 
 
 def test_without_embeddings(vultus, models, photo):
@@ -129,19 +129,19 @@ def test_times(vultus, models, photo):
     assert record['times']['total'] >= record['times']['detect'] > 0
 
 
-def test_crops(vultus, models, data, photo, tight, tmp_path):
-    [a, b] = extract(vultus, models, '--crops', tmp_path / 'crops', photo, tight)
-    assert sorted(p.name for p in (tmp_path / 'crops').iterdir()) == ['Stallone_0.jpg', 'amy1_0.jpg']
-    crop = cv2.imread(str(tmp_path / 'crops/Stallone_0.jpg'))
+def test_crops(vultus, models, photo, other, tmp_path):
+    extract(vultus, models, '--crops', tmp_path / 'crops', photo, other)
+    assert sorted(p.name for p in (tmp_path / 'crops').iterdir()) == sorted(f'{p.stem}_0.jpg' for p in (photo, other))
+    crop = cv2.imread(str(tmp_path / f'crops/{photo.stem}_0.jpg'))
     assert crop.shape == (112, 112, 3) and crop.std() > 20
     vultus('extract', *models, '--crops', tmp_path / 'exact', '--crop-format', 'npy', photo)
-    exact = np.load(tmp_path / 'exact/Stallone_0.npy')
+    exact = np.load(tmp_path / f'exact/{photo.stem}_0.npy')
     assert exact.shape == (112, 112, 3) and exact.dtype == np.uint8
     assert np.abs(exact.astype(int) - crop).mean() < 5
 
 
-def test_crops_of_equal_names(vultus, models, photo, tight, tmp_path):
-    for folder, source in (('a', photo), ('b', tight)):
+def test_crops_of_equal_names(vultus, models, photo, other, tmp_path):
+    for folder, source in (('a', photo), ('b', other)):
         (tmp_path / folder).mkdir()
         shutil.copy(source, tmp_path / folder / f'same{source.suffix}')
     vultus('extract', *models, '--crops', tmp_path / 'crops', tmp_path / 'a', tmp_path / 'b')
@@ -164,8 +164,8 @@ def test_unreadable_photos_do_not_stop_the_rest(vultus, models, photo, tmp_path)
     assert [sorted(r) for r in array] == [['error', 'file'], ['faces', 'file', 'height', 'width']]
 
 
-def test_hostile_pictures(vultus, models, photo, data, tmp_path):
-    jpeg, png = photo.read_bytes(), (data / 'people/amy/amy1.png').read_bytes()
+def test_hostile_pictures(vultus, models, photo, other, tmp_path):
+    jpeg, png = photo.read_bytes(), other.read_bytes()
     huge = bytearray(png)
     huge[16:24] = b'\x7f\xff\xff\xff' * 2
     cases = {'empty.jpg': b'', 'cut.jpg': jpeg[:100], 'magic.jpg': jpeg[:3], 'cut.png': png[:200], 'huge.png': bytes(huge),
@@ -196,15 +196,10 @@ def test_file_name_that_is_no_text(vultus, models, photo, tmp_path):
     assert record['file'].endswith('/\ufffd\ufffd.jpg') and len(record['faces']) == 1
 
 
-def test_models_from_the_environment(vultus, models, photo, data, tmp_path):
-    expected = extract(vultus, models, photo)
+def test_models_from_the_environment(vultus, models, photo):
     named = {'VULTUS_DET': models[1], 'VULTUS_REC': models[3]}
     done = vultus('extract', '--ndjson', photo, environment=named)
-    assert records(done) == expected and done.err == ''
-    done = vultus('extract', '--ndjson', photo, environment={'VULTUS_TEST_DATA': str(data)})
-    assert records(done) == expected and done.err.count('vultus: taking the') == 2
-    sentence = vultus.fails('extract', photo)
-    assert '--det' in sentence and 'VULTUS_DET' in sentence
+    assert records(done) == extract(vultus, models, photo) and done.err == ''
 
 
 def test_wrong_models(vultus, models, photo, tiny):
@@ -217,7 +212,7 @@ def test_wrong_models(vultus, models, photo, tiny):
 def test_draw(vultus, models, photo, tmp_path):
     out = tmp_path / 'out.jpg'
     done = vultus('draw', *models[:2], photo, '-o', out)
-    assert done.out == f'{out}: 220x269, 1 face\n'
+    assert done.out == '{}: {}x{}, 1 face\n'.format(out, *size(photo))
     before, after = cv2.imread(str(photo)).astype(int), cv2.imread(str(out)).astype(int)
     assert after.shape == before.shape
     changed = np.abs(after - before).max(2) > 60
@@ -254,45 +249,42 @@ def test_match(vultus, models, data):
     assert itself['cosine'] == pytest.approx(1, abs=1e-6)
 
 
-def test_match_threshold(vultus, models, data):
-    pair = [data / 'people/amy/amy1.png', data / 'people/amy/amy2.png']
-    assert match(vultus, models, *pair, '--threshold', '0.999')['same'] is False
-    zero = match(vultus, models, *pair, '--threshold', '0')
-    assert zero['same'] is True and zero['threshold'] == 0
+def test_match_threshold(vultus, models, photo, other):
+    assert match(vultus, models, photo, other, '--threshold', '0.999')['same'] is False
+    least = match(vultus, models, photo, other, '--threshold', '-1')
+    assert least['same'] is True and least['threshold'] == -1
 
 
-def test_match_takes_the_largest_face(vultus, models, data):
-    group = data / 'images/lumia.jpg'
+def test_match_takes_the_largest_face(vultus, models, group, photo):
     [record] = extract(vultus, models, group)
     largest = max(record['faces'], key=area)
-    side = match(vultus, models, group, data / 'images/Stallone.jpg')['faces'][0]
+    side = match(vultus, models, group, photo)['faces'][0]
     assert side['bbox'] == largest['bbox']
 
 
-def test_match_saves_the_pair(vultus, models, data, tmp_path):
-    pair = [data / 'people/amy/amy1.png', data / 'people/raj/raj1.png']
+def test_match_saves_the_pair(vultus, models, photo, other, tmp_path):
+    pair = [photo, other]
     vultus('match', *models, *pair, '--save', tmp_path / 'pair.jpg')
     saved = cv2.imread(str(tmp_path / 'pair.jpg')).astype(int)
     vultus('extract', *models, *pair, '--crops', tmp_path, '--crop-format', 'npy')
-    for i, name in enumerate(('amy1_0.npy', 'raj1_0.npy')):
+    for i, picture in enumerate(pair):
         x = 8 + 120 * i
-        assert np.abs(saved[8:120, x:x + 112] - np.load(tmp_path / name)).mean() < 6
+        assert np.abs(saved[8:120, x:x + 112] - np.load(tmp_path / f'{picture.stem}_0.npy')).mean() < 6
     assert saved[122:].max() > 150, 'the verdict stands below the crops'
 
 
-def test_match_failures(vultus, models, data, tmp_path):
+def test_match_failures(vultus, models, photo, tmp_path):
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((200, 200, 3), np.uint8))
-    amy = data / 'people/amy/amy1.png'
-    assert 'no face in' in vultus.fails('match', *models, amy, tmp_path / 'black.png')
-    assert 'absent.jpg' in vultus.fails('match', *models, tmp_path / 'absent.jpg', amy)
+    assert 'no face in' in vultus.fails('match', *models, photo, tmp_path / 'black.png')
+    assert 'absent.jpg' in vultus.fails('match', *models, tmp_path / 'absent.jpg', photo)
     (tmp_path / 'file').write_text('')
-    assert 'file' in vultus.fails('match', *models, amy, amy, '--save', tmp_path / 'file/pair.jpg')
+    assert 'file' in vultus.fails('match', *models, photo, photo, '--save', tmp_path / 'file/pair.jpg')
 
 
-def test_embed_equals_extract(vultus, models, data, photo, tight, tmp_path):
+def test_embed_equals_extract(vultus, models, photo, other, tmp_path):
     """The crops that extract wrote give the embeddings that extract gave, byte for byte, in one batch or apart."""
-    faces = [r['faces'][0] for r in extract(vultus, models, '--crops', tmp_path, '--crop-format', 'npy', photo, tight)]
-    crops = [tmp_path / 'Stallone_0.npy', tmp_path / 'amy1_0.npy']
+    faces = [r['faces'][0] for r in extract(vultus, models, '--crops', tmp_path, '--crop-format', 'npy', photo, other)]
+    crops = [tmp_path / f'{picture.stem}_0.npy' for picture in (photo, other)]
     together = json.loads(vultus('embed', *models[2:], '--json', *crops).out)
     assert [set(r) for r in together] == [{'file', 'norm', 'embedding'}] * 2
     apart = [records(vultus('embed', *models[2:], '--ndjson', crop))[0] for crop in crops]
@@ -302,7 +294,7 @@ def test_embed_equals_extract(vultus, models, data, photo, tight, tmp_path):
 
 def test_embed_more_than_one_batch(vultus, models, photo, tmp_path):
     vultus('extract', *models, photo, '--crops', tmp_path, '--crop-format', 'npy')
-    crop = np.load(tmp_path / 'Stallone_0.npy')
+    crop = np.load(tmp_path / f'{photo.stem}_0.npy')
     files = []
     for i in range(70):
         files.append(tmp_path / f'{i}.npy')
@@ -317,9 +309,9 @@ def test_embed_failures(vultus, models, photo, tmp_path):
     vultus('extract', *models, photo, '--crops', tmp_path)
     np.save(tmp_path / 'float.npy', np.zeros((112, 112, 3), np.float32))
     np.save(tmp_path / 'small.npy', np.zeros((100, 112, 3), np.uint8))
-    names = [tmp_path / 'float.npy', tmp_path / 'Stallone_0.jpg', tmp_path / 'small.npy', photo, tmp_path / 'absent.png']
+    names = [tmp_path / 'float.npy', tmp_path / f'{photo.stem}_0.jpg', tmp_path / 'small.npy', photo, tmp_path / 'absent.png']
     done = vultus('embed', *models[2:], '--ndjson', *names, code=1)
     found = records(done)
     assert ['error' in r for r in found] == [True, False, True, True, True] and '4 of 5 crops failed' in done.err
-    assert '112x100' in found[2]['error'] and '220x269' in found[3]['error']
-    assert 'norm' in vultus('embed', *models[2:], tmp_path / 'Stallone_0.jpg').out
+    assert '112x100' in found[2]['error'] and '{}x{}'.format(*size(photo)) in found[3]['error']
+    assert 'norm' in vultus('embed', *models[2:], tmp_path / f'{photo.stem}_0.jpg').out

@@ -85,11 +85,11 @@ def test_function_by_catalogue(vultus, data, name, function, origin):
     assert (about['function'], about['function_origin']) == (function, origin)
 
 
-def test_function_by_shapes(vultus, data, tmp_path):
+def test_function_by_shapes(vultus, models, tmp_path):
     """A model that is not in the catalogue: the same network with another producer's name in the file."""
     onnx = pytest.importorskip('onnx')
-    for name, function in (('scrfd_2.5g_bnkps', 'scrfd'), ('mobilefacenet', 'arcface')):
-        model = onnx.load(data / f'models/{name}.onnx')
+    for path, function in ((models[1], 'scrfd'), (models[3], 'arcface')):
+        model = onnx.load(path)
         model.producer_name = 'somebody else'
         onnx.save(model, tmp_path / 'unknown.onnx')
         about = json.loads(vultus('info', tmp_path / 'unknown.onnx', '--json').out)

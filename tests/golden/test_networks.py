@@ -13,15 +13,19 @@ import pytest
 np = pytest.importorskip('numpy')
 
 REAL = ['det_500m', 'scrfd_2.5g_bnkps', 'mobilefacenet', '2.7_80x80_MiniFASNetV2', '4_0_0_80x80_MiniFASNetV1SE']
+OURS = ['starter_det', 'starter_rec']  # of models/starter/
 MADE = ['iresnet50', 'iresnet100', 'scrfd_10g_gn', 'scrfd_10g_bn']
 TOLERANCE = 1e-3  # of the largest value of an output
 ITEMS = 8
 
 
-@pytest.fixture(scope='module', params=REAL + MADE)
-def network(request, data, build):
+@pytest.fixture(scope='module', params=OURS + REAL + MADE)
+def network(request, root, build):
     """Path of the ONNX file. Synthetic ones are made once and kept beside the build."""
     name = request.param
+    if name in OURS:
+        return root / f'models/starter/{name}.onnx'
+    data = request.getfixturevalue('data')
     if name in REAL:
         return data / f'models/{name}.onnx'
     path = build / 'test-nets' / f'{name}.onnx'

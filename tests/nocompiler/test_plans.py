@@ -67,8 +67,8 @@ def test_every_plan_of_the_tests_runs(vultus, compiler, tiny):
         assert result['runs'] >= 5
 
 
-def test_faces_are_the_same(vultus, compiler, models, data):
+def test_faces_are_the_same(vultus, compiler, models, group):
     build, _ = compiler
     plans = [json.loads(build('build', model, '--json').out)['path'] for model in (models[1], models[3])]
-    arguments = ['extract', '--det', plans[0], '--rec', plans[1], '--ndjson', data / 'images/bbt1.jpg']
+    arguments = ['extract', '--det', plans[0], '--rec', plans[1], '--ndjson', group]
     assert vultus(*arguments).out == build(*arguments).out

@@ -16,6 +16,7 @@
 #include "exec/session.h"
 #include "graph/interpreter.h"
 #include "onnx/onnx.h"
+#include "test_data.h"
 
 #define MOST_IO 16
 #define BATCH 3
@@ -37,20 +38,14 @@ static struct vt_compile_options small_options(const struct vt_graph *graph) {
         .width = free_size ? SIDE : 0, .height = free_size ? SIDE : 0, .max_batch = BATCH, .threads = 2};
 }
 
-/* False, with a line, when there is no test data. */
-static bool load(const char *model, struct loaded *out) {
-    const char *data = getenv("VULTUS_TEST_DATA");
+/* Skips the test when there is no test data. */
+static void load(const char *model, struct loaded *out) {
     char path[4096];
     struct vultus_error error = {0};
-    snprintf(path, sizeof path, "%s/models/%s", data ? data : "../shared", model);
-    if (!vt_path_exists(path)) {
-        print_message("skipped: no %s (set VULTUS_TEST_DATA)\n", path);
-        return false;
-    }
+    find_test_model(model, path, sizeof path);
     if (vt_map_file(path, &out->file, &error) ||
         vt_onnx_read(out->file.data, out->file.size, model, NULL, &out->graph, &error))
         fail_msg("%s", error.text);
-    return true;
 }
 
 static void unload(struct loaded *l) {
@@ -70,7 +65,7 @@ static void reference(const char *model, float *const *items, struct vt_arena *a
     struct vt_tensor outputs[BATCH][MOST_IO], size_t *n_outputs) {
     struct loaded l;
     struct vultus_error error = {0};
-    assert_true(load(model, &l));
+    load(model, &l);
     struct vt_compile_options options = small_options(l.graph);
     if (vt_compile_bind(l.graph, &options, &error)) fail_msg("%s", error.text);
     struct vt_tensor input = {.dtype = VT_DTYPE_F32, .rank = l.graph->inputs[0]->rank};
@@ -102,7 +97,7 @@ static void run_compiled(const char *model, const char *tactics, const float *ba
     struct vt_plan *plan = NULL;
     struct vt_engine *engine;
     struct vt_pool *pool;
-    assert_true(load(model, &l));
+    load(model, &l);
     struct vt_compile_options options = small_options(l.graph);
     options.only_tactics = tactics;
     if (vt_pool_create(2, &pool, &error) || vt_compile(l.graph, &options, pool, &plan, &error))
@@ -141,10 +136,7 @@ static void test_models(void **state) {
     static const char *const tactics[] = {"reference", "direct", "winograd", "onednn"};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         struct loaded l;
-        if (!load(models[m], &l)) {
-            skip();
-            return;
-        }
+        load(models[m], &l);
         struct vt_compile_options options = small_options(l.graph);
         struct vultus_error error = {0};
         if (vt_compile_bind(l.graph, &options, &error)) fail_msg("%s", error.text);

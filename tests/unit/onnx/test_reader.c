@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "reading.h"
+#include "test_data.h"
 
 /* A real model, mapped and read; skips the test when the data is not there. */
 struct real_model {
@@ -21,12 +22,7 @@ static struct real_model open_real(const char *name) {
     struct real_model model;
     struct vultus_error error;
     char path[1024];
-    const char *data = getenv("VULTUS_TEST_DATA");
-    snprintf(path, sizeof path, "%s/models/%s", data ? data : "../shared", name);
-    if (!vt_path_exists(path)) {
-        print_message("skipped: %s is not there (VULTUS_TEST_DATA names the folder)\n", path);
-        skip();
-    }
+    find_test_model(name, path, sizeof path);
     if (vt_map_file(path, &model.file, &error)) fail_msg("%s", error.text);
     assert_true(vt_onnx_probe(model.file.data, model.file.size));
     if (vt_onnx_read(model.file.data, model.file.size, name, NULL, &model.graph, &error)) fail_msg("%s", error.text);

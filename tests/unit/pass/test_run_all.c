@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "onnx/onnx.h"
 #include "pass_test.h"
+#include "test_data.h"
 
 static const struct vt_attr pads = {
     .name = "pads", .kind = VT_ATTR_INTS, .count = 4, .ints = (const int64_t[]){1, 1, 1, 1}};
@@ -161,15 +162,10 @@ static void bind_inputs(struct pass_test *t, int64_t side) {
 
 static void expect_network(
     struct pass_test *t, const char *file, int64_t side, const struct expected_count *expected, size_t n_expected) {
-    const char *data = getenv("VULTUS_TEST_DATA");
     char path[1024];
     struct vt_mapped_file mapped;
     struct vultus_error error = {0};
-    snprintf(path, sizeof path, "%s/models/%s", data ? data : "../shared", file);
-    if (!vt_path_exists(path)) {
-        print_message("skipped: %s is not there\n", path);
-        skip();
-    }
+    find_test_model(file, path, sizeof path);
     if (vt_map_file(path, &mapped, &error)) fail_msg("%s", error.text);
     vt_graph_destroy(t->graph);
     t->graph = NULL;
