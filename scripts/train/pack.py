@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Packs the training pictures for a machine that has little room: pack.py TRAINING_FOLDER OUT.npz
+"""Packs the training pictures for a machine that has little room: pack.py TRAINING_FOLDER OUT.npz DIGESTS.txt
 
 Every picture is bounded in size and stored as WebP; of the aligned faces, age, gender and origin go along as their names
-state them (age_gender_origin_date). The SHA-256 of every original file goes along, so that a later
-test can show that no test picture was among them.
+state them (age_gender_origin_date). DIGESTS.txt, models/starter/training-digests.txt in the end, lists the original files by
+the first digits of their SHA-256, so that a test can show that no test picture was among them.
 """
 import hashlib
 import pathlib
@@ -15,6 +15,8 @@ import numpy as np
 
 LONGEST = {'utk': 184, 'masks': 280}
 QUALITY = 74
+DIGITS = 16
+HEADER = f'# The pictures that trained the models here: first {DIGITS} hexadecimal digits of the SHA-256 of each file\n'
 
 
 def labels_of(name):
@@ -42,17 +44,18 @@ def pack(folder, longest):
 
 
 def main():
-    source, target = map(pathlib.Path, sys.argv[1:])
-    arrays = {}
+    source, target, listing = map(pathlib.Path, sys.argv[1:])
+    arrays, listed = {}, []
     for name, longest in LONGEST.items():
         encoded, digests, labels = pack(source / name, longest)
         arrays[f'{name}_bytes'] = np.frombuffer(b''.join(encoded), np.uint8)
         arrays[f'{name}_sizes'] = np.array([len(e) for e in encoded])
-        arrays[f'{name}_sha256'] = np.array(digests)
+        listed += digests
         if name == 'utk':
             arrays['utk_labels'] = np.array(labels)
         print(name, len(encoded), 'pictures,', len(arrays[f'{name}_bytes']) >> 10, 'KiB')
     np.savez(target, **arrays)
+    listing.write_text(HEADER + ''.join(f'{digest[:DIGITS]}\n' for digest in sorted(listed)))
 
 
 if __name__ == '__main__':

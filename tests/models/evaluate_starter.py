@@ -74,6 +74,7 @@ def detector_quality(data, detector):
         if name.endswith('lumia.jpg'):
             crowd = dict(faces=len(true), found=len(matched), least_side=round(float(sides.min()), 1), extra=len(boxes) - len(matched))
     return dict(faces=wanted, found=int(met), recall=round(float(met / wanted), 4), extra=extra, extra_share=round(extra / wanted, 4),
+                crowd_share=round(crowd['found'] / crowd['faces'], 4),
                 landmark_error=round(float(np.mean(errors)), 4), crowd=crowd)
 
 

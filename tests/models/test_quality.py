@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good the starter models are, by onnxruntime and OpenCV on pictures that nobody trained on."""
+import json
+
+import pytest
+
+pytest.importorskip('cv2')
+pytest.importorskip('onnxruntime')
+
+from evaluate_starter import evaluate  # noqa: E402
+
+LEAST, MOST = 'at least', 'at most'
+# What is measured, which way it is bounded, and the bound. The model card states what was measured.
+AIMS = [
+    ('detector.recall', LEAST, 0.92),          # of the teacher's faces of 24 px and more
+    ('detector.extra_share', MOST, 0.02),      # found where the teacher finds none
+    ('detector.landmark_error', MOST, 0.05),   # mean distance, part of the eye distance
+    ('detector.crowd_share', LEAST, 0.60),     # of the faces of lumia.jpg
+    ('recogniser_alone.pairs.accuracy_10fold', LEAST, 0.94),  # grey LFW, fold 1, faces found by the teacher
+    ('recogniser_alone.people.rank1', LEAST, 0.95),           # leave one out
+    ('pairs.accuracy_10fold', LEAST, 0.94),    # the starter models together
+    ('people.rank1', LEAST, 0.95),
+]
+MOST_BYTES = {'starter_det': 1.5e6, 'starter_rec': 3e6}
+
+
+@pytest.fixture(scope='module')
+def measured(data, root):
+    folder = root / 'models/starter'
+    return evaluate(data, folder / 'starter_det.onnx', folder / 'starter_rec.onnx')
+
+
+@pytest.mark.parametrize('what, way, bound', AIMS, ids=[aim[0] for aim in AIMS])
+def test_aim(measured, what, way, bound):
+    value = measured
+    for key in what.split('.'):
+        value = value[key]
+    assert value >= bound if way == LEAST else value <= bound, f'{what} is {value}: {json.dumps(measured)}'
+
+
+@pytest.mark.parametrize('name', sorted(MOST_BYTES))
+def test_size(root, name):
+    assert (root / f'models/starter/{name}.onnx').stat().st_size <= MOST_BYTES[name]
