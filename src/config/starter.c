@@ -34,7 +34,8 @@ enum vultus_status vt_starter_path_from(const char *program, const char *name, c
     snprintf(beside, sizeof beside, "%.*s../share/" VT_STARTER_FOLDER, length, program);
     const char *folders[] = {beside, VT_DATA_DIR "/" VT_STARTER_FOLDER, VT_SOURCE_DIR "/models/starter"};
     char *found = NULL;
-    for (size_t i = 0; !found && i < sizeof folders / sizeof *folders; i++) {
+    /* A program whose folder is unknown must not look into the current one. */
+    for (size_t i = length > 0 ? 0 : 1; !found && i < sizeof folders / sizeof *folders; i++) {
         enum vultus_status status = look_in(folders[i], name, &found, error);
         if (status) return status;
     }

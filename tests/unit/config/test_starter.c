@@ -70,6 +70,20 @@ static void elsewhere_when_not_beside_the_program(void **state) {
     free(path);
 }
 
+static void the_current_folder_is_not_looked_into(void **state) {
+    struct tree *t = *state;
+    struct vultus_error error;
+    char *path = NULL, before[4096], bin[128];
+    snprintf(bin, sizeof bin, "%s/bin", t->root);
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(bin), 0);
+    enum vultus_status status = vt_starter_path_from("", VT_STARTER_DETECTOR, &path, &error);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(status, VULTUS_OK);
+    assert_int_equal(path[0], '/');
+    free(path);
+}
+
 static void other_names_are_refused(void **state) {
     (void)state;
     struct vultus_error error;
@@ -100,6 +114,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(beside_the_program_comes_first, make_tree, remove_tree),
         cmocka_unit_test_setup_teardown(elsewhere_when_not_beside_the_program, make_tree, remove_tree),
+        cmocka_unit_test_setup_teardown(the_current_folder_is_not_looked_into, make_tree, remove_tree),
         cmocka_unit_test(other_names_are_refused),
         cmocka_unit_test(public_paths_can_be_read),
     };
