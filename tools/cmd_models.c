@@ -20,9 +20,10 @@ static json_t *bytes_json(uint64_t bytes) { return bytes ? json_integer((json_in
 
 /* What every subcommand says of a model. */
 static json_t *model_json(const struct vt_hub_model *m) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:s}", "name", vt_json_text(m->name), "function",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:s}", "name", vt_json_text(m->name), "function",
         vt_json_text(m->function), "licence", vt_json_text(m->licence), "path", vt_json_text(m->path), "installed",
-        m->installed, "bytes", bytes_json(m->bytes), "sha256", vt_json_text(m->sha256), "digest", trusts[m->trust]);
+        m->installed, "built_in", m->built_in, "bytes", bytes_json(m->bytes), "sha256", vt_json_text(m->sha256),
+        "digest", trusts[m->trust]);
 }
 
 static json_t *listed_json(struct vt_hub *hub, const struct vt_hub_model *m) {
@@ -52,8 +53,9 @@ static int print_json(json_t *value) { return vt_cli_json_print(value, true) ? V
 static void print_listed(const struct vt_hub_model *m) {
     char size[24] = "-";
     if (m->bytes) snprintf(size, sizeof size, "%.1f MB", (double)m->bytes * 1e-6);
-    printf("%-28s %-10s %-9s %10s  %-9s  %s\n", m->name, m->installed ? "installed" : "-",
-        *m->function ? m->function : "-", size, trusts[m->trust], *m->licence ? m->licence : "-");
+    const char *state = m->built_in ? "built in" : m->installed ? "installed" : "-";
+    printf("%-28s %-10s %-9s %10s  %-9s  %s\n", m->name, state, *m->function ? m->function : "-", size,
+        trusts[m->trust], *m->licence ? m->licence : "-");
 }
 
 static int print_list(struct vt_hub *hub, const struct vt_hub_list *list, bool json) {
@@ -133,25 +135,19 @@ static void report_verified(struct report *r, const struct vt_hub_model *m) {
     }
 }
 
-/* list and verify take no names. */
-static enum vultus_status verify_all(
-    struct vt_hub *hub, const char *nothing, struct vt_hub_list *list, struct vultus_error *error) {
-    (void)nothing;
-    return vt_hub_verify(hub, list, error);
-}
-
 struct subcommand {
     const char *name, *operand; /* operand NULL: takes none */
+    bool needs_operand;
     enum vultus_status (*act)(struct vt_hub *, const char *, struct vt_hub_list *, struct vultus_error *);
     void (*report)(struct report *, const struct vt_hub_model *);
 };
 
 static const struct subcommand subcommands[] = {
-    {"list", NULL, NULL, NULL},
-    {"pull", "NAME", vt_hub_pull, report_fetched},
-    {"verify", NULL, verify_all, report_verified},
-    {"remove", "NAME", vt_hub_remove, report_removed},
-    {"import", "FILE", vt_hub_import, report_fetched},
+    {"list", NULL, false, NULL, NULL},
+    {"pull", "NAME", true, vt_hub_pull, report_fetched},
+    {"verify", "NAME", false, vt_hub_verify, report_verified},
+    {"remove", "NAME", true, vt_hub_remove, report_removed},
+    {"import", "FILE", true, vt_hub_import, report_fetched},
 };
 
 static bool act_once(struct vt_hub *hub, const struct subcommand *s, const char *operand, struct report *report,
@@ -170,7 +166,7 @@ static int act(
     struct vt_hub *hub, const struct subcommand *s, const struct vt_options *options, struct vt_cli_download *shown) {
     struct report report = {.json = options->json, .models = options->json ? json_array() : NULL};
     bool fine = true;
-    if (!s->operand) fine = act_once(hub, s, NULL, &report, shown);
+    if (options->n_operands == 1) fine = act_once(hub, s, NULL, &report, shown);
     for (size_t i = 1; fine && i < options->n_operands; i++)
         fine = act_once(hub, s, options->operands[i], &report, shown);
     if (fine && report.json)
@@ -194,7 +190,7 @@ static const struct subcommand *choose(const struct vt_options *options) {
     for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
         const struct subcommand *s = &subcommands[i];
         if (strcmp(options->operands[0], s->name)) continue;
-        if (s->operand && options->n_operands < 2)
+        if (s->needs_operand && options->n_operands < 2)
             vt_cli_say("models %s needs %s", s->name, s->operand);
         else if (!s->operand && options->n_operands > 1)
             vt_cli_say("models %s takes nothing more; \"%s\" is too much", s->name, options->operands[1]);

@@ -97,7 +97,7 @@ static void tell_starter_pack(const char *model) {
 
 char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
     const char *named = vt_setting_text(setting, flag_value);
-    if (named && (!vt_is_starter(named) || vt_path_exists(named))) {
+    if (named) {
         char *copy = strdup(named);
         if (!copy) vt_cli_fail_memory();
         return copy;
@@ -105,9 +105,9 @@ char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
     const char *starter = setting == VT_SETTING_DETECTOR ? VT_STARTER_DETECTOR : VT_STARTER_RECOGNISER;
     struct vultus_error error;
     char *path = NULL;
-    if (vt_starter_path(named ? named : starter, &path, &error) < 0)
+    if (vt_starter_path(starter, &path, &error) < 0)
         vt_cli_fail(&error);
-    else if (!named)
+    else
         tell_starter_pack(path);
     return path;
 }

@@ -34,8 +34,8 @@ vultus_progress_function vt_cli_progress_show; /* its context is a struct vt_cli
 void vt_cli_progress_end(struct vt_cli_progress *progress);
 
 /*
- * Path of the detector or recogniser: the flag, the environment, else the starter pack's, which is said on stderr the
- * first time. A starter model's name stands for its path. malloc'd; on failure says why and returns NULL.
+ * Name or path of the detector or recogniser: the flag, the environment, else the path of the starter pack's, which is
+ * said on stderr the first time. malloc'd; on failure says why and returns NULL.
  */
 char *vt_cli_model(enum vt_setting setting, const char *flag_value);
 

@@ -20,8 +20,8 @@ const struct vt_command vt_commands[] = {
     {VT_COMPARE, "compare", "FILE.onnx|FILE.plan", "Hold a network's outputs against a reference's", 1, 1,
         vt_cli_compare},
     {VT_BENCH, "bench", "FILE.onnx|FILE.plan", "Time a network", 1, 1, vt_cli_bench},
-    {VT_MODELS, "models", "list|pull NAME|verify|remove NAME|import FILE", "Fetch, check and remove models by name", 1,
-        ANY_NUMBER, vt_cli_models},
+    {VT_MODELS, "models", "list|pull NAME|verify [NAME]|remove NAME|import FILE",
+        "Fetch, check and remove models by name", 1, ANY_NUMBER, vt_cli_models},
     {VT_DOCTOR, "doctor", "", "Show back ends, processor, libraries and the plan folder", 0, 0, vt_cli_doctor},
     {0},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/starter.h"
 
 enum { STALL_SECONDS = 30 };
 
@@ -86,6 +87,7 @@ static enum vultus_status find(struct vt_hub *hub, const char *value, const char
     if (!status) status = vt_hub_describe(hub, name, list, &model, error);
     if (status) return status;
     const char *file = model->path;
+    if (!model->installed && vt_is_starter(name)) return vt_starter_path(name, path, error);
     if (!model->installed && unknown)
         return vt_fail(error, VULTUS_ERROR_NOT_FOUND,
             "there is no file and no model called \"%s\"; `vultus models list` shows the models that are known", value);

@@ -50,6 +50,7 @@ struct vt_hub_model {
     const char *sha256;             /* of the file, or the one it ought to have; "" when unknown */
     enum vt_hub_trust trust;        /* in sha256 */
     bool installed, fresh;          /* fresh: put there, or removed, by this call */
+    bool built_in;                  /* a starter model that is taken from where vultus is installed */
     enum vultus_status status;      /* vt_hub_verify: VULTUS_OK or what is wrong */
     const char *problem;            /* ... in a sentence */
 };
@@ -64,14 +65,15 @@ void vt_hub_list_fini(struct vt_hub_list *list);
 /*
  * Each fills a zeroed list, to be released with vt_hub_list_fini whatever happened.
  *   list    every model of the catalogue, then others in the folder; reads no model
- *   verify  every model of the folder, hashed
+ *   verify  the model or the models of the pack `name`, NULL for every model of the folder, hashed
  *   pull    the model or the models of the pack `name`: downloads what is not there intact, from the mirror if one is
  *           set (VULTUS_MODELS_MIRROR), once its licence is accepted
  *   import  the models in a file, an ONNX model or a zip archive, that the catalogue knows by digest or name
  *   remove  the model or the models of the pack `name`, and what is left of an interrupted download of it
  */
 enum vultus_status vt_hub_list(struct vt_hub *hub, struct vt_hub_list *list, struct vultus_error *error);
-enum vultus_status vt_hub_verify(struct vt_hub *hub, struct vt_hub_list *list, struct vultus_error *error);
+enum vultus_status vt_hub_verify(
+    struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error);
 enum vultus_status vt_hub_pull(
     struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error);
 enum vultus_status vt_hub_import(
@@ -85,8 +87,9 @@ bool vt_hub_is_name(const char *value);
 
 /*
  * malloc'd path of what a user named as a model. A path stays as it is; a name becomes the path of that model in the
- * models folder, a pack's that of its model with the function ("scrfd", "arcface"; NULL: no packs). One that is missing
- * is pulled if VULTUS_ACCEPT_LICENCE accepts its licence, otherwise the error tells the command.
+ * models folder, else of that starter model, a pack's that of its model with the function ("scrfd", "arcface"; NULL: no
+ * packs). One that is missing is pulled if VULTUS_ACCEPT_LICENCE accepts its licence, otherwise the error tells the
+ * command.
  */
 enum vultus_status vt_hub_resolve(
     struct vt_hub *hub, const char *value, const char *function, char **path, struct vultus_error *error);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/starter.h"
 #include "hub/download.h"
 #include "hub/hub_internal.h"
 
@@ -45,6 +46,24 @@ static void take_note(struct vt_hub *hub, struct vt_hub_model *model, struct vt_
     model->trust = VT_HUB_FIRST_USE;
 }
 
+static bool look_at(const char *path, struct vt_hub_model *model) {
+    struct stat about;
+    model->installed = stat(path, &about) == 0 && S_ISREG(about.st_mode);
+    if (model->installed) model->bytes = (uint64_t)about.st_size;
+    return model->installed;
+}
+
+/* Of a starter model that the folder has no copy of. */
+static void take_built_in(struct vt_hub_model *model, struct vt_arena *arena) {
+    char *found;
+    if (vt_starter_path(model->name, &found, NULL)) return;
+    const char *path = vt_arena_strdup(arena, found);
+    free(found);
+    if (!path) return;
+    model->path = path;
+    model->built_in = look_at(path, model);
+}
+
 enum vultus_status vt_hub_describe(struct vt_hub *hub, const char *name, struct vt_hub_list *list,
     struct vt_hub_model **out, struct vultus_error *error) {
     struct vt_hub_model *model = append(list);
@@ -63,18 +82,20 @@ enum vultus_status vt_hub_describe(struct vt_hub *hub, const char *name, struct 
         model->sha256 = e->sha256;
         if (*e->sha256) model->trust = VT_HUB_CATALOGUE;
     }
-    struct stat about;
-    model->installed = stat(model->path, &about) == 0 && S_ISREG(about.st_mode);
-    if (model->installed) model->bytes = (uint64_t)about.st_size;
-    if (model->installed) take_note(hub, model, &list->arena);
+    if (look_at(model->path, model))
+        take_note(hub, model, &list->arena);
+    else if (vt_is_starter(name))
+        take_built_in(model, &list->arena);
     *out = model;
     return VULTUS_OK;
 }
 
+typedef enum vultus_status visitor(
+    struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error);
+
 /* Calls `visit` for the name of each NAME.onnx in the folder. */
-static enum vultus_status each_file(struct vt_hub *hub, struct vt_hub_list *list,
-    enum vultus_status (*visit)(struct vt_hub *, const char *, struct vt_hub_list *, struct vultus_error *),
-    struct vultus_error *error) {
+static enum vultus_status each_file(
+    struct vt_hub *hub, struct vt_hub_list *list, visitor *visit, struct vultus_error *error) {
     DIR *folder = opendir(hub->folder);
     if (!folder) return VULTUS_OK; /* made by the first download */
     enum vultus_status status = VULTUS_OK;
@@ -85,6 +106,21 @@ static enum vultus_status each_file(struct vt_hub *hub, struct vt_hub_list *list
         if (vt_catalogue_is_name(file->d_name)) status = visit(hub, file->d_name, list, error);
     }
     closedir(folder);
+    return status;
+}
+
+/* Calls `visit` for each of the models that a name means; one may be a file of a catalogue that is not there any more.
+ */
+static enum vultus_status each_named(
+    struct vt_hub *hub, const char *name, struct vt_hub_list *list, visitor *visit, struct vultus_error *error) {
+    struct vt_wanted wanted;
+    const struct vt_catalogue_pack *pack;
+    enum vultus_status status = VULTUS_OK;
+    if (vt_hub_want(hub, name, &list->arena, &wanted, &pack, NULL)) {
+        if (vt_catalogue_is_name(name)) return visit(hub, name, list, error);
+        return vt_fail(error, VULTUS_ERROR_INVALID, "\"%s\" can be no model's name", name);
+    }
+    for (size_t i = 0; !status && i < wanted.count; i++) status = visit(hub, wanted.models[i]->name, list, error);
     return status;
 }
 
@@ -128,8 +164,9 @@ static void verify_file(struct vt_hub_model *model, struct vt_arena *arena) {
     }
 }
 
-enum vultus_status vt_hub_verify(struct vt_hub *hub, struct vt_hub_list *list, struct vultus_error *error) {
-    enum vultus_status status = each_file(hub, list, add, error);
+enum vultus_status vt_hub_verify(
+    struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error) {
+    enum vultus_status status = name ? each_named(hub, name, list, add, error) : each_file(hub, list, add, error);
     if (list->count) qsort(list->models, list->count, sizeof *list->models, by_name);
     for (size_t i = 0; !status && i < list->count; i++) verify_file(&list->models[i], &list->arena);
     return status;
@@ -263,19 +300,19 @@ static enum vultus_status remove_part(struct vt_hub *hub, const char *name, cons
 
 static enum vultus_status remove_file(
     struct vt_hub *hub, struct vt_hub_model *model, struct vt_arena *arena, struct vultus_error *error) {
+    const char *file = vt_hub_path(hub, arena, model->name, ".onnx"); /* model->path may be outside the folder */
     const char *note = vt_hub_path(hub, arena, model->name, ".json");
     int lock;
-    if (!note) return vt_fail_memory(error, "a path", strlen(model->name));
-    if (!model->installed && !vt_path_exists(note)) return VULTUS_OK;
+    if (!file || !note) return vt_fail_memory(error, "a path", strlen(model->name));
+    if (!vt_path_exists(file) && !vt_path_exists(note)) return VULTUS_OK;
     enum vultus_status status = vt_hub_lock(hub, model->name, &lock, error);
     if (status) return status;
-    int code = unlink(model->path) == 0 ? 0 : errno;
+    int code = unlink(file) == 0 ? 0 : errno;
     model->fresh |= code == 0;
     model->fresh |= unlink(note) == 0;
     vt_unlock_file(lock);
-    if (code && code != ENOENT)
-        return vt_fail(error, VULTUS_ERROR_IO, "%s: cannot remove: %s", model->path, strerror(code));
-    model->installed = false;
+    if (code && code != ENOENT) return vt_fail(error, VULTUS_ERROR_IO, "%s: cannot remove: %s", file, strerror(code));
+    model->installed = model->built_in;
     return VULTUS_OK;
 }
 
@@ -291,19 +328,9 @@ static enum vultus_status remove_model(
 
 enum vultus_status vt_hub_remove(
     struct vt_hub *hub, const char *name, struct vt_hub_list *list, struct vultus_error *error) {
-    struct vt_wanted wanted;
-    const struct vt_catalogue_pack *pack = NULL;
+    const struct vt_catalogue_pack *pack = vt_catalogue_pack(hub->catalogue, name);
     bool anything = false;
-    enum vultus_status status = VULTUS_OK;
-    if (vt_hub_want(hub, name, &list->arena, &wanted, &pack, NULL)) {
-        /* A file of a catalogue that is not there any more. */
-        if (!vt_catalogue_is_name(name))
-            return vt_fail(error, VULTUS_ERROR_INVALID, "\"%s\" can be no model's name", name);
-        status = remove_model(hub, name, list, error);
-    } else {
-        for (size_t i = 0; !status && i < wanted.count; i++)
-            status = remove_model(hub, wanted.models[i]->name, list, error);
-    }
+    enum vultus_status status = each_named(hub, name, list, remove_model, error);
     if (!status && pack) status = remove_part(hub, pack->name, ".zip", &list->arena, &anything, error);
     if (!status && !list->count && !anything)
         status = vt_fail(error, VULTUS_ERROR_NOT_FOUND, "there is nothing of %s in %s", name, hub->folder);

@@ -149,6 +149,38 @@ def test_remove(one):
     assert 'no model' in one.fails('pull', 'nobody')
 
 
+def test_verify_by_name(one, server):
+    other = model(2, 100_000)
+    one.add('n', other, [server.url + '/n.onnx'])
+    server.put('/n.onnx', other)
+    one('pull', 'm', 'n')
+    one.path('n').write_bytes(model(3, 100_000))
+    assert [(m['name'], m['state']) for m in one.json('verify', 'm')] == [('m', 'right')]
+    assert [m['state'] for m in one.json('verify', 'm', 'n', code=1)] == ['right', 'wrong']
+    absent, = one.json('verify', 'nobody', code=1)
+    assert absent['state'] == 'wrong' and 'nobody' in absent['problem']
+    assert 'no model\'s name' in one.fails('verify', '../m')
+
+
+def test_starter_models_are_built_in(one, root):
+    def starter(subcommand, *names):
+        models = one.json(subcommand, *names)
+        return {m['name']: m for m in (models if names else models['models'])}
+    folder = root / 'models/starter'
+    for name, m in starter('verify', 'starter_det', 'starter_rec').items():
+        assert m['state'] == 'right' and m['built_in'] is True and m['path'] == str(folder / f'{name}.onnx')
+        assert m['sha256'] == sha256((folder / f'{name}.onnx').read_bytes()) and m['bytes'] == (folder / f'{name}.onnx').stat().st_size
+    assert starter('list')['starter_det']['installed'] is True and starter('list')['m']['built_in'] is False
+    assert starter('pull', 'starter_det')['starter_det']['fetched'] is False
+    assert 'nothing of starter_det' in one.fails('remove', 'starter_det')
+    assert ' built in ' in next(line for line in one('list').out.splitlines() if line.startswith('starter_det '))
+
+    assert starter('import', folder / 'starter_det.onnx')['starter_det']['fetched'] is True
+    assert starter('list')['starter_det']['path'] == str(one.path('starter_det'))
+    assert starter('remove', 'starter_det')['starter_det']['removed'] is True
+    assert (folder / 'starter_det.onnx').exists() and starter('list')['starter_det']['built_in'] is True
+
+
 def test_remove_what_an_interrupted_pull_left(one):
     one.file.cut = [1_000_000] * 3
     one.fails('pull', 'm')
@@ -162,7 +194,7 @@ def test_several_names(one, server):
     assert [m['name'] for m in one.json('pull', 'm', 'n')] == ['m', 'n']
 
 
-@pytest.mark.parametrize('arguments', [['fetch'], ['pull'], ['remove'], ['import'], ['list', 'm'], ['verify', 'm'], []])
+@pytest.mark.parametrize('arguments', [['fetch'], ['pull'], ['remove'], ['import'], ['list', 'm'], []])
 def test_wrong_usage(hub, arguments):
     done = hub(*arguments, code=2)
     assert done.err.startswith('vultus: models ') and 'usage: vultus models' in done.err

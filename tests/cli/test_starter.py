@@ -68,6 +68,10 @@ def test_every_command_says_so_once(vultus, group, tmp_path):
         told(vultus(*call))
 
 
+def test_names_where_a_model_is_described(vultus, root):
+    assert vultus('info', 'starter_det', '--json').out == vultus('info', root / 'models/starter/starter_det.onnx', '--json').out
+
+
 @pytest.mark.parametrize('flags, environment', [
     (['--det', 'starter_det', '--rec', 'starter_rec'], {}),
     ([], {'VULTUS_DET': 'starter_det', 'VULTUS_REC': 'starter_rec'}),

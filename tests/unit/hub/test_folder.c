@@ -121,7 +121,7 @@ static void test_verify(void **state) {
     write_text(in_folder("half.onnx.5.0.tmp"), "\x08\x07");
     write_text(in_folder(".hidden.onnx"), "\x08\x07");
     vt_hub_list_fini(&list);
-    assert_int_equal(vt_hub_verify(hub, &list, &error), VULTUS_OK);
+    assert_int_equal(vt_hub_verify(hub, NULL, &list, &error), VULTUS_OK);
     assert_int_equal(list.count, 3);
     assert_string_equal(list.models[0].name, "second");
     assert_int_equal(list.models[0].status, VULTUS_OK);
@@ -137,7 +137,7 @@ static void test_damaged_note(void **state) {
     import("second.onnx", "\x08\x07xyz");
     write_text(in_folder("second.json"), "{\"sha256\": 5}");
     vt_hub_list_fini(&list);
-    assert_int_equal(vt_hub_verify(hub, &list, &error), VULTUS_OK);
+    assert_int_equal(vt_hub_verify(hub, NULL, &list, &error), VULTUS_OK);
     assert_int_equal(list.models[0].trust, VT_HUB_UNKNOWN);
     assert_int_equal(import("second.onnx", "\x08\x07 another"), VULTUS_OK);
 }
