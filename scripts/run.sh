@@ -11,12 +11,13 @@ run() {
     "$@"
 }
 
-run build/vultus build "${VULTUS_DET:-models/starter/starter_det.onnx}"
-run build/vultus build "${VULTUS_REC:-models/starter/starter_rec.onnx}"
+det=${VULTUS_DET:-starter_det}
+run build/vultus build "$det"
+run build/vultus build "${VULTUS_REC:-starter_rec}"
 if [ $# -gt 0 ]; then
     run build/vultus extract --landmarks "$@"
 else
     run build/vultus extract --landmarks examples/group.jpg
-    run build/vultus draw examples/group.jpg -o "$drawn"
+    run build/vultus draw --det "$det" examples/group.jpg -o "$drawn"
     echo "The faces are drawn in $PWD/$drawn"
 fi
