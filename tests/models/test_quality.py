@@ -14,18 +14,19 @@ AIMS = [
     ('detector.extra_share', MOST, 0.02),      # found where the teacher finds none
     ('detector.landmark_error', MOST, 0.05),   # mean distance, part of the eye distance
     ('detector.crowd_share', LEAST, 0.60),     # of the faces of lumia.jpg
-    ('recogniser_alone.pairs.accuracy_10fold', LEAST, 0.94),  # grey LFW, fold 1, faces found by the teacher
+    ('recogniser_alone.pairs.accuracy_10fold', LEAST, 0.94),  # grey LFW, fold 1, a third of it, faces found by the teacher
     ('recogniser_alone.people.rank1', LEAST, 0.95),           # leave one out
     ('pairs.accuracy_10fold', LEAST, 0.94),    # the starter models together
     ('people.rank1', LEAST, 0.95),
 ]
+ALONE_EVERY = 3  # pairs
 MOST_BYTES = {'starter_det': 1.5e6, 'starter_rec': 3e6}
 
 
 @pytest.fixture(scope='module')
 def measured(data, root):
     folder = root / 'models/starter'
-    figures = evaluate(data, folder / 'starter_det.onnx', folder / 'starter_rec.onnx')
+    figures = evaluate(data, folder / 'starter_det.onnx', folder / 'starter_rec.onnx', ALONE_EVERY)
     print(figures)
     return figures
 
