@@ -53,29 +53,36 @@ def match(true, found):
     return matched
 
 
+def compare_picture(truth, boxes, landmarks):
+    """For every true face its side, whether it was found, and the landmarks' error; then the sides of what else was found."""
+    true = np.array([f['bbox'] for f in truth]).reshape(-1, 4)
+    matched = match(true, boxes)
+    faces = []
+    for i, face in enumerate(truth):
+        points = np.array(face['landmarks'])
+        gap = np.linalg.norm(points - landmarks[matched[i]], axis=1).mean() if i in matched else np.nan
+        faces.append(((true[i, 2:] - true[i, :2]).min(), i in matched, gap / np.linalg.norm(points[0] - points[1])))
+    return faces, [(box[2:] - box[:2]).min() for j, box in enumerate(boxes) if j not in matched.values()]
+
+
+def summarise(faces, spare, least_side):
+    faces, spare = [f for f in faces if f[0] >= least_side], [side for side in spare if side >= least_side]
+    side, met, error = np.array(faces).T
+    return dict(faces=len(faces), found=int(met.sum()), recall=round(float(met.mean()), 4), extra=len(spare),
+                extra_share=round(len(spare) / len(faces), 4), landmark_error=round(float(np.nanmean(error)), 4))
+
+
 def detector_quality(data, detector):
-    golden = json.loads((data / 'golden/detections.json').read_text())
-    wanted = met = extra = found_all = 0
-    errors, crowd = [], None
-    for name, truth in golden.items():
-        boxes, scores, landmarks = find(detector, cv2.imread(str(data / name)))
-        faces = truth['scrfd_2.5g_bnkps']['faces']
-        true = np.array([f['bbox'] for f in faces]).reshape(-1, 4)
-        sides = (true[:, 2:] - true[:, :2]).min(1)
-        matched = match(true, boxes)
-        large = sides >= LEAST_SIDE
-        wanted, met = wanted + int(large.sum()), met + sum(large[i] for i in matched)
-        spare = [j for j in range(len(boxes)) if j not in matched.values() and (boxes[j, 2:] - boxes[j, :2]).min() >= LEAST_SIDE]
-        extra, found_all = extra + len(spare), found_all + len(boxes)
-        for i, j in matched.items():
-            if large[i]:
-                points = np.array(faces[i]['landmarks'])
-                errors.append(np.linalg.norm(points - landmarks[j], axis=1).mean() / np.linalg.norm(points[0] - points[1]))
-        if name.endswith('lumia.jpg'):
-            crowd = dict(faces=len(true), found=len(matched), least_side=round(float(sides.min()), 1), extra=len(boxes) - len(matched))
-    return dict(faces=wanted, found=int(met), recall=round(float(met / wanted), 4), extra=extra, extra_share=round(extra / wanted, 4),
-                crowd_share=round(crowd['found'] / crowd['faces'], 4),
-                landmark_error=round(float(np.mean(errors)), 4), crowd=crowd)
+    """Faces of LEAST_SIDE and more in all pictures, the same outside the crowd of lumia.jpg, and all faces of that crowd."""
+    parts = {True: ([], []), False: ([], [])}
+    for name, truth in json.loads((data / 'golden/detections.json').read_text()).items():
+        boxes, _, landmarks = find(detector, cv2.imread(str(data / name)))
+        faces, spare = compare_picture(truth['scrfd_2.5g_bnkps']['faces'], boxes, landmarks)
+        for part, found in zip(parts[name.endswith('lumia.jpg')], (faces, spare)):
+            part += found
+    together = [parts[False][k] + parts[True][k] for k in range(2)]
+    return dict(all=summarise(*together, LEAST_SIDE), outside_crowd=summarise(*parts[False], LEAST_SIDE),
+                crowd=summarise(*parts[True], 0))
 
 
 def people_quality(peer, data, detector, recogniser):
