@@ -119,6 +119,12 @@ enum vultus_status vt_graph_bind_input(
  */
 enum vultus_status vt_graph_infer(struct vt_graph *graph, struct vultus_error *error);
 
+/*
+ * Whether a PRelu's slope reaches x by broadcasting. Otherwise it is a vector over axis 1, as some exporters write it,
+ * which inference lets pass and a reader gives its place.
+ */
+bool vt_slope_is_broadcast(const struct vt_value *x, const struct vt_value *slope);
+
 /* One line per node: "name = Op(inputs) {attrs} : dtype[dims]", inputs and outputs first; sets buffer->failed when out
  * of memory. */
 void vt_graph_dump(const struct vt_graph *graph, struct vt_strbuf *buffer);

@@ -46,11 +46,50 @@ static vt_infer_rule *const rules[VT_OP_COUNT] = {
     [VT_OP_CONSTANT] = vt_infer_constant,
     [VT_OP_CONSTANT_OF_SHAPE] = vt_infer_constant_of_shape,
     [VT_OP_IDENTITY] = vt_infer_identity,
-    [VT_OP_DROPOUT] = vt_infer_identity,
+    [VT_OP_DROPOUT] = vt_infer_dropout,
     [VT_OP_FUSED_CONV] = vt_infer_fused_conv,
     [VT_OP_FUSED_GEMM] = vt_infer_fused_gemm,
     [VT_OP_GROUP_NORM] = vt_infer_channel_parameters,
     [VT_OP_AFFINE] = vt_infer_channel_parameters,
+    [VT_OP_CONV_TRANSPOSE] = vt_infer_conv_transpose,
+    [VT_OP_LAYER_NORM] = vt_infer_layer_norm,
+    [VT_OP_LP_NORM] = vt_infer_softmax,
+    [VT_OP_ELU] = vt_infer_same_shape,
+    [VT_OP_HARD_SIGMOID] = vt_infer_same_shape,
+    [VT_OP_HARD_SWISH] = vt_infer_same_shape,
+    [VT_OP_SOFTPLUS] = vt_infer_same_shape,
+    [VT_OP_ERF] = vt_infer_same_shape,
+    [VT_OP_GELU] = vt_infer_same_shape,
+    [VT_OP_LOG] = vt_infer_same_shape,
+    [VT_OP_ABS] = vt_infer_same_shape,
+    [VT_OP_NEG] = vt_infer_same_shape,
+    [VT_OP_FLOOR] = vt_infer_same_shape,
+    [VT_OP_CEIL] = vt_infer_same_shape,
+    [VT_OP_RECIPROCAL] = vt_infer_same_shape,
+    [VT_OP_NOT] = vt_infer_same_shape,
+    [VT_OP_MIN] = vt_infer_arithmetic,
+    [VT_OP_MAX] = vt_infer_arithmetic,
+    [VT_OP_EQUAL] = vt_infer_compare,
+    [VT_OP_GREATER] = vt_infer_compare,
+    [VT_OP_LESS] = vt_infer_compare,
+    [VT_OP_GREATER_OR_EQUAL] = vt_infer_compare,
+    [VT_OP_LESS_OR_EQUAL] = vt_infer_compare,
+    [VT_OP_AND] = vt_infer_compare,
+    [VT_OP_OR] = vt_infer_compare,
+    [VT_OP_WHERE] = vt_infer_where,
+    [VT_OP_GLOBAL_MAX_POOL] = vt_infer_global_pool,
+    [VT_OP_REDUCE_MAX] = vt_infer_reduce,
+    [VT_OP_REDUCE_MIN] = vt_infer_reduce,
+    [VT_OP_SPLIT] = vt_infer_split,
+    [VT_OP_EXPAND] = vt_infer_expand,
+    [VT_OP_TILE] = vt_infer_tile,
+    [VT_OP_SIZE] = vt_infer_size,
+    [VT_OP_RANGE] = vt_infer_range,
+    [VT_OP_ARG_MAX] = vt_infer_arg_max,
+    [VT_OP_TOP_K] = vt_infer_top_k,
+    [VT_OP_QUANTIZE_LINEAR] = vt_infer_quantize,
+    [VT_OP_DEQUANTIZE_LINEAR] = vt_infer_dequantize,
+    [VT_OP_CAST_LIKE] = vt_infer_cast_like,
 };
 
 static enum vultus_status check_arity(const struct vt_infer *infer) {
@@ -94,7 +133,7 @@ static enum vultus_status infer_node(struct vt_graph *graph, const struct vt_nod
     }
     enum vultus_status status = check_arity(&infer);
     if (!status) status = rules[node->op](&infer);
-    if (!status) status = check_dims(&infer, vt_infer_output(&infer));
+    for (size_t i = 0; !status && i < node->n_outputs; ++i) status = check_dims(&infer, node->outputs[i]);
     if (!status) return VULTUS_OK;
     /* What a helper calls an invalid argument is, here, a model that breaks the operator's rules. */
     if (status == VULTUS_ERROR_INVALID) status = VULTUS_ERROR_FORMAT;

@@ -26,17 +26,19 @@ struct vt_infer {
 typedef enum vultus_status vt_infer_rule(struct vt_infer *infer);
 
 /* infer_elementwise.c */
-vt_infer_rule vt_infer_same_shape, vt_infer_identity, vt_infer_softmax, vt_infer_cast, vt_infer_arithmetic,
-    vt_infer_pow, vt_infer_prelu, vt_infer_channel_parameters;
+vt_infer_rule vt_infer_same_shape, vt_infer_identity, vt_infer_dropout, vt_infer_softmax, vt_infer_cast,
+    vt_infer_cast_like, vt_infer_quantize, vt_infer_dequantize, vt_infer_arithmetic, vt_infer_compare, vt_infer_where,
+    vt_infer_pow, vt_infer_prelu, vt_infer_channel_parameters, vt_infer_layer_norm;
 /* infer_window.c */
-vt_infer_rule vt_infer_conv, vt_infer_fused_conv, vt_infer_pool, vt_infer_global_pool, vt_infer_resize, vt_infer_pad;
+vt_infer_rule vt_infer_conv, vt_infer_fused_conv, vt_infer_conv_transpose, vt_infer_pool, vt_infer_global_pool,
+    vt_infer_resize, vt_infer_pad;
 /* infer_linear.c */
-vt_infer_rule vt_infer_matmul, vt_infer_gemm, vt_infer_fused_gemm, vt_infer_reduce;
+vt_infer_rule vt_infer_matmul, vt_infer_gemm, vt_infer_fused_gemm, vt_infer_reduce, vt_infer_arg_max, vt_infer_top_k;
 /* infer_shape.c */
-vt_infer_rule vt_infer_shape_of, vt_infer_constant, vt_infer_constant_of_shape, vt_infer_reshape, vt_infer_flatten,
-    vt_infer_transpose, vt_infer_squeeze, vt_infer_unsqueeze;
+vt_infer_rule vt_infer_shape_of, vt_infer_size, vt_infer_constant, vt_infer_constant_of_shape, vt_infer_range,
+    vt_infer_reshape, vt_infer_flatten, vt_infer_transpose, vt_infer_squeeze, vt_infer_unsqueeze;
 /* infer_index.c */
-vt_infer_rule vt_infer_concat, vt_infer_slice, vt_infer_gather;
+vt_infer_rule vt_infer_concat, vt_infer_slice, vt_infer_split, vt_infer_gather, vt_infer_expand, vt_infer_tile;
 
 /* infer_common.c */
 
@@ -52,6 +54,8 @@ static inline const struct vt_dim *vt_infer_const(const struct vt_infer *infer, 
 
 /* Gives the first output the type, rank and dims of `value`. */
 void vt_infer_copy_type(const struct vt_infer *infer, const struct vt_value *value);
+/* Gives output `index` the first output's rank and dims, and this type. */
+void vt_infer_copy_shape(const struct vt_infer *infer, size_t index, enum vt_dtype dtype);
 /* Gives the first output a type and rank with unknown dims; a rank past VT_MAX_RANK is an error. */
 enum vultus_status vt_infer_set_rank(const struct vt_infer *infer, enum vt_dtype dtype, int64_t rank);
 

@@ -8,6 +8,14 @@ void vt_infer_copy_type(const struct vt_infer *infer, const struct vt_value *val
     for (int i = 0; i < value->rank; ++i) out->dims[i] = value->dims[i];
 }
 
+void vt_infer_copy_shape(const struct vt_infer *infer, size_t index, enum vt_dtype dtype) {
+    const struct vt_value *first = vt_infer_output(infer);
+    struct vt_value *out = infer->node->outputs[index];
+    out->dtype = dtype;
+    out->rank = first->rank;
+    for (int i = 0; i < first->rank; ++i) out->dims[i] = first->dims[i];
+}
+
 enum vultus_status vt_infer_set_rank(const struct vt_infer *infer, enum vt_dtype dtype, int64_t rank) {
     if (rank > VT_MAX_RANK)
         return vt_fail(infer->error, VULTUS_ERROR_UNSUPPORTED,

@@ -19,6 +19,13 @@ enum vultus_status vt_infer_identity(struct vt_infer *infer) {
     return VULTUS_OK;
 }
 
+enum vultus_status vt_infer_dropout(struct vt_infer *infer) {
+    enum vultus_status status = vt_infer_identity(infer);
+    if (status || infer->node->n_outputs < 2) return status;
+    vt_infer_copy_shape(infer, 1, VT_DTYPE_BOOL);
+    return VULTUS_OK;
+}
+
 enum vultus_status vt_infer_softmax(struct vt_infer *infer) {
     const struct vt_value *x = vt_infer_input(infer, 0);
     int axis;
@@ -37,6 +44,41 @@ enum vultus_status vt_infer_cast(struct vt_infer *infer) {
     vt_infer_output(infer)->dtype = dtype;
     copy_elements(infer, vt_infer_input(infer, 0));
     return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_cast_like(struct vt_infer *infer) {
+    vt_infer_copy_type(infer, vt_infer_input(infer, 0));
+    vt_infer_output(infer)->dtype = vt_infer_input(infer, 1)->dtype;
+    copy_elements(infer, vt_infer_input(infer, 0));
+    return VULTUS_OK;
+}
+
+/* A scale for all, for each index of an axis, or for each block: which of them is checked when it runs. */
+enum vultus_status vt_infer_quantize(struct vt_infer *infer) {
+    const struct vt_value *zero = vt_infer_input(infer, 2);
+    int64_t number = vt_attr_int(&infer->node->attrs, "output_dtype", 0);
+    vt_infer_copy_type(infer, vt_infer_input(infer, 0));
+    vt_infer_output(infer)->dtype = zero ? zero->dtype : number ? vt_dtype_from_onnx(number) : VT_DTYPE_U8;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_dequantize(struct vt_infer *infer) {
+    vt_infer_copy_type(infer, vt_infer_input(infer, 0));
+    vt_infer_output(infer)->dtype = vt_infer_input(infer, 1)->dtype;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_layer_norm(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    int axis;
+    enum vultus_status status = vt_infer_softmax(infer); /* checks the axis, which has the same default */
+    if (status || x->rank < 0) return status;
+    status = vt_infer_axis(infer, vt_attr_int(&infer->node->attrs, "axis", -1), x->rank, &axis);
+    for (size_t i = 1; !status && i < infer->node->n_outputs; ++i) {
+        vt_infer_copy_shape(infer, i, x->dtype);
+        for (int k = axis; k < x->rank; ++k) infer->node->outputs[i]->dims[k] = vt_infer_const(infer, 1);
+    }
+    return status;
 }
 
 static enum vultus_status broadcast_inputs(struct vt_infer *infer) {
@@ -59,6 +101,16 @@ static const struct vt_dim *divide(struct vt_arena *arena, const struct vt_dim *
     return floors ? vt_dim_floor_div(arena, a, b) : NULL;
 }
 
+/* The larger or smaller of two, where their difference shows which that is. */
+static const struct vt_dim *extreme(
+    struct vt_arena *arena, bool larger, const struct vt_dim *a, const struct vt_dim *b) {
+    int64_t bound;
+    bool a_is_larger = vt_dim_lower_bound(vt_dim_sub(arena, a, b), &bound) && bound >= 0;
+    bool b_is_larger = vt_dim_lower_bound(vt_dim_sub(arena, b, a), &bound) && bound >= 0;
+    if (!a_is_larger && !b_is_larger) return NULL;
+    return a_is_larger == larger ? a : b;
+}
+
 static const struct vt_dim *calculate(
     struct vt_arena *arena, enum vt_op op, const struct vt_dim *a, const struct vt_dim *b) {
     switch (op) {
@@ -66,6 +118,8 @@ static const struct vt_dim *calculate(
     case VT_OP_SUB: return vt_dim_sub(arena, a, b);
     case VT_OP_MUL: return vt_dim_mul(arena, a, b);
     case VT_OP_DIV: return divide(arena, a, b);
+    case VT_OP_MIN:
+    case VT_OP_MAX: return extreme(arena, op == VT_OP_MAX, a, b);
     default: return NULL;
     }
 }
@@ -89,7 +143,39 @@ enum vultus_status vt_infer_arithmetic(struct vt_infer *infer) {
     return VULTUS_OK;
 }
 
+enum vultus_status vt_infer_compare(struct vt_infer *infer) {
+    const struct vt_value *a = vt_infer_input(infer, 0), *b = vt_infer_input(infer, 1);
+    enum vultus_status status = vt_infer_require_same_dtype(infer, a, b);
+    if (!status) status = broadcast_inputs(infer);
+    vt_infer_output(infer)->dtype = VT_DTYPE_BOOL;
+    return status;
+}
+
+enum vultus_status vt_infer_where(struct vt_infer *infer) {
+    const struct vt_value *condition = vt_infer_input(infer, 0), *x = vt_infer_input(infer, 1);
+    const struct vt_value *y = vt_infer_input(infer, 2);
+    struct vt_value *out = vt_infer_output(infer);
+    const struct vt_dim *chosen[VT_MAX_RANK];
+    enum vultus_status status = vt_infer_require_same_dtype(infer, x, y);
+    bool known = condition->rank >= 0 && x->rank >= 0 && y->rank >= 0;
+    if (!status) status = vt_infer_set_rank(infer, x->dtype, -1);
+    if (status || !known) return status;
+    int rank = x->rank > y->rank ? x->rank : y->rank;
+    status = vt_infer_broadcast_dims(infer, x->dims, x->rank, y->dims, y->rank, chosen);
+    if (!status)
+        status = vt_infer_broadcast_dims(infer, chosen, rank, condition->dims, condition->rank, out->dims);
+    return status ? status : vt_infer_set_rank(infer, x->dtype, rank > condition->rank ? rank : condition->rank);
+}
+
 enum vultus_status vt_infer_pow(struct vt_infer *infer) { return broadcast_inputs(infer); }
+
+bool vt_slope_is_broadcast(const struct vt_value *x, const struct vt_value *slope) {
+    int64_t count, channels, last;
+    if (slope->rank != 1 || x->rank < 3) return true;
+    if (!vt_dim_is_constant(slope->dims[0], &count) || !vt_dim_is_constant(x->dims[1], &channels)) return true;
+    bool fits_last = !vt_dim_is_constant(x->dims[x->rank - 1], &last) ? count != channels : last == count;
+    return count == 1 || fits_last || count != channels;
+}
 
 /* The slope is broadcast to x, never x to the slope. */
 enum vultus_status vt_infer_prelu(struct vt_infer *infer) {
@@ -97,6 +183,7 @@ enum vultus_status vt_infer_prelu(struct vt_infer *infer) {
     vt_infer_copy_type(infer, x);
     enum vultus_status status = vt_infer_require_same_dtype(infer, x, slope);
     if (status || x->rank < 0 || slope->rank < 0) return status;
+    if (!vt_slope_is_broadcast(x, slope)) return VULTUS_OK;
     if (slope->rank > x->rank)
         return vt_fail(
             infer->error, VULTUS_ERROR_FORMAT, "the slope has %d dimensions, its input only %d", slope->rank, x->rank);

@@ -196,3 +196,71 @@ enum vultus_status vt_infer_gather(struct vt_infer *infer) {
     if (data->rank == 1) gather_elements(infer);
     return VULTUS_OK;
 }
+
+/* Equal parts of a dim that is an expression, where they come out even. */
+static const struct vt_dim *equal_part(const struct vt_infer *infer, const struct vt_dim *dim, int64_t count) {
+    const struct vt_dim *part = vt_dim_floor_div(infer->arena, dim, vt_infer_const(infer, count));
+    const struct vt_dim *whole = vt_dim_mul(infer->arena, part, vt_infer_const(infer, count));
+    return vt_dim_equal(whole, dim) ? part : NULL;
+}
+
+enum vultus_status vt_infer_split(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    const struct vt_node *node = infer->node;
+    struct vt_value *sizes = vt_infer_input(infer, 1);
+    int64_t size, count = (int64_t)node->n_outputs;
+    size_t n_sizes = 0;
+    int axis = 0;
+    vt_infer_copy_type(infer, x);
+    for (size_t i = 1; i < node->n_outputs; ++i) vt_infer_copy_shape(infer, i, x->dtype);
+    if (x->rank < 0) return VULTUS_OK;
+    enum vultus_status status = vt_infer_axis(infer, vt_attr_int(&node->attrs, "axis", 0), x->rank, &axis);
+    if (status) return status;
+    const struct vt_dim **given = vt_infer_elements(infer, sizes, &n_sizes);
+    if (given && n_sizes != node->n_outputs)
+        return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "there are %zu sizes for %zu outputs", n_sizes,
+            node->n_outputs);
+    bool known = vt_dim_is_constant(x->dims[axis], &size);
+    int64_t part = known ? vt_div_up(size, count) : 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const struct vt_dim **dim = &node->outputs[i]->dims[axis];
+        if (sizes)
+            *dim = given ? given[i] : NULL;
+        else if (known)
+            *dim = vt_infer_const(infer, vt_max_i64(vt_min_i64(part, size - i * part), 0));
+        else
+            *dim = equal_part(infer, x->dims[axis], count);
+    }
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_expand(struct vt_infer *infer) {
+    struct vt_value *x = vt_infer_input(infer, 0), *shape = vt_infer_input(infer, 1), *out = vt_infer_output(infer);
+    int64_t length;
+    size_t count = 0, n_elements = 0;
+    bool known = shape->rank == 1 && vt_dim_is_constant(shape->dims[0], &length) && x->rank >= 0;
+    enum vultus_status status =
+        vt_infer_set_rank(infer, x->dtype, known ? vt_max_i64(length, x->rank) : -1);
+    const struct vt_dim **dims = vt_infer_elements(infer, shape, &count);
+    if (status || !known || !dims || count > VT_MAX_RANK) return status;
+    status = vt_infer_broadcast_dims(infer, x->dims, x->rank, dims, (int)count, out->dims);
+    const struct vt_dim **elements = status ? NULL : vt_infer_elements(infer, x, &n_elements);
+    if (!elements || n_elements != 1 || out->rank != 1 || !vt_dim_is_constant(out->dims[0], &length)) return status;
+    const struct vt_dim **repeated =
+        length <= VT_INFER_MOST_ELEMENTS ? vt_infer_make_elements(infer, (size_t)length) : NULL;
+    for (int64_t i = 0; repeated && i < length; ++i) repeated[i] = elements[0];
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_tile(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    struct vt_value *out = vt_infer_output(infer);
+    size_t count = 0;
+    enum vultus_status status = vt_infer_set_rank(infer, x->dtype, x->rank);
+    const struct vt_dim **repeats = vt_infer_elements(infer, vt_infer_input(infer, 1), &count);
+    if (status || x->rank < 0 || !repeats) return status;
+    if (count != (size_t)x->rank)
+        return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "there are %zu repeats for %d dimensions", count, x->rank);
+    for (int i = 0; i < x->rank; ++i) out->dims[i] = vt_dim_mul(infer->arena, x->dims[i], repeats[i]);
+    return VULTUS_OK;
+}

@@ -103,3 +103,32 @@ enum vultus_status vt_infer_reduce(struct vt_infer *infer) {
         if (!reduced[i] || keep) out->dims[rank++] = reduced[i] ? vt_infer_const(infer, 1) : x->dims[i];
     return vt_infer_set_rank(infer, x->dtype, rank);
 }
+
+enum vultus_status vt_infer_arg_max(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    struct vt_value *out = vt_infer_output(infer);
+    bool keep = vt_attr_int(&infer->node->attrs, "keepdims", 1) != 0;
+    int axis, rank = 0;
+    enum vultus_status status = vt_infer_set_rank(infer, VT_DTYPE_I64, -1);
+    if (status || x->rank < 0) return status;
+    status = vt_infer_axis(infer, vt_attr_int(&infer->node->attrs, "axis", 0), x->rank, &axis);
+    for (int i = 0; !status && i < x->rank; ++i)
+        if (i != axis || keep) out->dims[rank++] = i == axis ? vt_infer_const(infer, 1) : x->dims[i];
+    return status ? status : vt_infer_set_rank(infer, VT_DTYPE_I64, rank);
+}
+
+enum vultus_status vt_infer_top_k(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    size_t count;
+    int axis = 0;
+    vt_infer_copy_type(infer, x);
+    if (x->rank >= 0) {
+        enum vultus_status status =
+            vt_infer_axis(infer, vt_attr_int(&infer->node->attrs, "axis", -1), x->rank, &axis);
+        if (status) return status;
+        const struct vt_dim **k = vt_infer_elements(infer, vt_infer_input(infer, 1), &count);
+        vt_infer_output(infer)->dims[axis] = k && count == 1 ? k[0] : NULL;
+    }
+    if (infer->node->n_outputs > 1) vt_infer_copy_shape(infer, 1, VT_DTYPE_I64);
+    return VULTUS_OK;
+}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
 #include "base/checked.h"
 #include "graph/infer.h"
 
@@ -20,6 +22,39 @@ enum vultus_status vt_infer_shape_of(struct vt_infer *infer) {
     out->dims[0] = vt_infer_const(infer, count);
     const struct vt_dim **elements = vt_infer_make_elements(infer, (size_t)count);
     for (int i = 0; elements && i < count; ++i) elements[i] = x->dims[start + i];
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_infer_size(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    enum vultus_status status = vt_infer_set_rank(infer, VT_DTYPE_I64, 0);
+    if (status || x->rank < 0) return status;
+    const struct vt_dim **elements = vt_infer_make_elements(infer, 1);
+    if (elements) elements[0] = vt_infer_product(infer, x, 0, x->rank);
+    return VULTUS_OK;
+}
+
+/* The length is known where all three numbers are constants. */
+enum vultus_status vt_infer_range(struct vt_infer *infer) {
+    const struct vt_value *start = vt_infer_input(infer, 0);
+    enum vultus_status status = vt_infer_set_rank(infer, start->dtype, 1);
+    double numbers[3];
+    for (size_t i = 0; !status && i < 3; ++i) {
+        const struct vt_tensor *content = vt_infer_tensor(vt_infer_input(infer, i));
+        int64_t element;
+        size_t count = 0;
+        const struct vt_dim **elements = vt_infer_elements(infer, vt_infer_input(infer, i), &count);
+        if (elements && count == 1 && vt_dim_is_constant(elements[0], &element))
+            numbers[i] = (double)element;
+        else if (content && vt_tensor_count(content) == 1)
+            numbers[i] = vt_tensor_get(content, 0);
+        else
+            return VULTUS_OK;
+    }
+    if (status) return status;
+    if (numbers[2] == 0) return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "delta is 0");
+    double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
+    if (count < 0x1p53) vt_infer_output(infer)->dims[0] = vt_infer_const(infer, count > 0 ? (int64_t)count : 0);
     return VULTUS_OK;
 }
 

@@ -99,6 +99,25 @@ enum vultus_status vt_infer_fused_conv(struct vt_infer *infer) {
     return status;
 }
 
+enum vultus_status vt_infer_conv_transpose(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0), *weight = vt_infer_input(infer, 1);
+    struct vt_value *out = vt_infer_output(infer);
+    int64_t weight_dims[VT_MAX_RANK], in[2], size[2], group = vt_attr_int(&infer->node->attrs, "group", 1);
+    enum vultus_status status = vt_infer_require_rank(infer, x, 4);
+    if (!status) status = vt_infer_require_rank(infer, weight, 4);
+    if (!status) status = vt_infer_require_same_dtype(infer, x, weight);
+    if (!status) status = vt_infer_set_rank(infer, x->dtype, 4);
+    if (status || x->rank < 0) return status;
+    out->dims[0] = x->dims[0];
+    if (!vt_value_static_dims(weight, weight_dims)) return VULTUS_OK;
+    out->dims[1] = vt_dim_mul(infer->arena, weight->dims[1], vt_infer_const(infer, group));
+    if (!vt_dim_is_constant(x->dims[2], &in[0]) || !vt_dim_is_constant(x->dims[3], &in[1])) return VULTUS_OK;
+    struct vt_window window;
+    status = vt_window_resolve_transposed(&infer->node->attrs, weight_dims, in, &window, size, infer->error);
+    for (int axis = 0; !status && axis < 2; ++axis) out->dims[2 + axis] = vt_infer_const(infer, size[axis]);
+    return status;
+}
+
 enum vultus_status vt_infer_pool(struct vt_infer *infer) {
     const struct vt_value *x = vt_infer_input(infer, 0);
     enum vultus_status status = vt_infer_require_rank(infer, x, 4);
@@ -106,7 +125,9 @@ enum vultus_status vt_infer_pool(struct vt_infer *infer) {
     if (status || x->rank < 0) return status;
     vt_infer_output(infer)->dims[0] = x->dims[0];
     vt_infer_output(infer)->dims[1] = x->dims[1];
-    return infer_spatial(infer, NULL);
+    status = infer_spatial(infer, NULL);
+    if (!status && infer->node->n_outputs > 1) vt_infer_copy_shape(infer, 1, VT_DTYPE_I64);
+    return status;
 }
 
 enum vultus_status vt_infer_global_pool(struct vt_infer *infer) {
@@ -176,6 +197,29 @@ static enum vultus_status resize_by_scales(
     return status;
 }
 
+/* One scale for all axes: the smallest or largest that the sizes ask for. Sizes that are no numbers stay unknown. */
+static enum vultus_status resize_in_proportion(
+    const struct vt_infer *infer, const struct axes *axes, const struct vt_dim **sizes, bool smallest) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    float common = 0;
+    for (int i = 0; i < axes->count; ++i) vt_infer_output(infer)->dims[axes->items[i]] = NULL;
+    for (int i = 0; i < axes->count; ++i) {
+        int64_t in, wanted;
+        if (!vt_dim_is_constant(x->dims[axes->items[i]], &in) || !vt_dim_is_constant(sizes[i], &wanted) || in < 1)
+            return VULTUS_OK;
+        float scale = (float)wanted / (float)in;
+        if (i == 0 || (smallest ? scale < common : scale > common)) common = scale;
+    }
+    for (int i = 0; i < axes->count; ++i) {
+        int64_t in = 0;
+        vt_dim_is_constant(x->dims[axes->items[i]], &in);
+        float wanted = floorf(common * (float)in + 0.5F);
+        if (wanted >= 0 && wanted < (float)UNKNOWN_SIZE)
+            vt_infer_output(infer)->dims[axes->items[i]] = vt_infer_const(infer, (int64_t)wanted);
+    }
+    return VULTUS_OK;
+}
+
 /* An input that is there but holds nothing counts as missing: so exporters wrote it before opset 13. */
 static bool is_empty(const struct vt_value *value) {
     int64_t size;
@@ -201,6 +245,9 @@ enum vultus_status vt_infer_resize(struct vt_infer *infer) {
     vt_infer_copy_type(infer, x);
     if (factors) return resize_by_scales(infer, &axes, factors);
     status = check_count(infer, "sizes", (int64_t)count, axes.count);
+    const char *policy = vt_attr_string(&infer->node->attrs, "keep_aspect_ratio_policy", "stretch");
+    if (!status && strcmp(policy, "stretch") != 0)
+        return resize_in_proportion(infer, &axes, elements, strcmp(policy, "not_larger") == 0);
     for (int i = 0; !status && i < axes.count; ++i) out->dims[axes.items[i]] = elements[i];
     return status;
 }

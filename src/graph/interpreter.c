@@ -64,7 +64,7 @@ static void release_if_dead(const struct run *run, const struct vt_node *node) {
 
 static enum vultus_status run_node(const struct run *run, const struct vt_node *node, struct vultus_error *error) {
     const struct vt_tensor *inputs[64];
-    struct vt_tensor outputs[4];
+    struct vt_tensor outputs[64];
     if (node->n_inputs > sizeof inputs / sizeof *inputs || node->n_outputs > sizeof outputs / sizeof *outputs ||
         node->n_outputs == 0)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "node \"%.100s\" has %zu inputs and %zu outputs", node->name,

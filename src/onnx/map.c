@@ -102,6 +102,7 @@ static enum vultus_status map_batch_norm(struct vt_onnx_reader *reader, struct v
             reader, node, VULTUS_ERROR_UNSUPPORTED, "training_mode is set; only inference is supported");
     drop_attr(node, "training_mode");
     drop_attr(node, "momentum");
+    drop_attr(node, "spatial"); /* exporters set it to 0 without meaning statistics per pixel, which would not fit */
     return VULTUS_OK;
 }
 
@@ -126,18 +127,67 @@ static enum vultus_status map_dropout(struct vt_onnx_reader *reader, struct vt_o
     }
     if (node->n_inputs > 1) node->n_inputs = 1;
     node->n_attrs = 0;
-    return VULTUS_OK;
-}
-
-/* The storage order only concerns the output of indices, which nobody may read. */
-static enum vultus_status map_max_pool(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
-    (void)reader;
-    drop_attr(node, "storage_order");
+    if (reader->opset < 10) node->most_outputs = 1; /* the mask was of the data's type then */
     return VULTUS_OK;
 }
 
 static enum vultus_status map_softmax(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
-    node->is_old_softmax = reader->opset < 13;
+    node->waits_for_shapes = reader->opset < 13;
+    return VULTUS_OK;
+}
+
+static enum vultus_status map_prelu(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    (void)reader;
+    node->waits_for_shapes = true;
+    return VULTUS_OK;
+}
+
+/* Statistics are always computed in single precision or better. */
+static enum vultus_status map_layer_norm(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    (void)reader;
+    drop_attr(node, "stash_type");
+    return VULTUS_OK;
+}
+
+/* Saturation only concerns 8-bit floats, which are not supported. */
+static enum vultus_status map_quantize(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    (void)reader;
+    drop_attr(node, "saturate");
+    return VULTUS_OK;
+}
+
+static enum vultus_status map_split(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    const struct vt_attr *parts = find_attr(node, "num_outputs");
+    if (parts && parts->i != (int64_t)node->n_outputs)
+        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "num_outputs is %lld, but there are %zu outputs",
+            (long long)parts->i, node->n_outputs);
+    drop_attr(node, "num_outputs");
+    return ints_to_input(reader, node, "split", 1, false);
+}
+
+static enum vultus_status map_top_k(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    struct vt_attr *k = find_attr(node, "k");
+    drop_attr(node, "sorted"); /* ours always are */
+    if (!k) return VULTUS_OK;
+    const int64_t count = k->i;
+    drop_attr(node, "k");
+    const char *stem = vt_arena_printf(reader->arena, "%s_k", node->name);
+    if (!stem) return vt_onnx_memory_fail(reader);
+    return set_input(reader, node, 1, vt_graph_add_i64(reader->graph, stem, &count, 1));
+}
+
+/* Min, Max and Sum of any number of inputs: a chain of nodes of two; this node becomes the last one. */
+static enum vultus_status map_variadic(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    for (size_t i = 0; i < node->n_inputs; ++i)
+        if (!node->inputs[i]) return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "input %zu is missing", i);
+    if (node->n_inputs == 1) node->op = VT_OP_IDENTITY;
+    for (; node->n_inputs > 2; --node->n_inputs) {
+        struct vt_node *first =
+            vt_graph_add_node(reader->graph, NULL, node->op, node->name, node->inputs, 2, NULL, 1, NULL, 0);
+        if (!first) return vt_onnx_memory_fail(reader);
+        node->inputs[0] = first->outputs[0];
+        memmove(node->inputs + 1, node->inputs + 2, (node->n_inputs - 2) * sizeof *node->inputs);
+    }
     return VULTUS_OK;
 }
 
@@ -154,12 +204,25 @@ static bool only_enlarges(const struct vt_value *scales) {
     return true;
 }
 
+/* Upsample before opset 9 had its scales in an attribute. */
+static enum vultus_status scales_to_input(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    const struct vt_attr *scales = find_attr(node, "scales");
+    if (!scales) return VULTUS_OK;
+    const char *stem = vt_arena_printf(reader->arena, "%s_scales", node->name);
+    if (!stem) return vt_onnx_memory_fail(reader);
+    struct vt_value *value = vt_graph_add_f32(reader->graph, stem, scales->floats, scales->count);
+    drop_attr(node, "scales");
+    return set_input(reader, node, 1, value);
+}
+
 /*
  * Upsample and Resize before opset 11 had the inputs x, scales: positions were scaled from the corner and "nearest"
  * meant floor when enlarging. For shrinking runtimes disagree, so that is refused. Upsample never shrinks, by
  * definition.
  */
 static enum vultus_status map_old_resize(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    enum vultus_status status = scales_to_input(reader, node);
+    if (status) return status;
     if (node->n_inputs != 2 || !node->inputs[1])
         return vt_onnx_node_fail(
             reader, node, VULTUS_ERROR_FORMAT, "there are %zu inputs instead of x and scales", node->n_inputs);
@@ -171,18 +234,16 @@ static enum vultus_status map_old_resize(struct vt_onnx_reader *reader, struct v
     node->inputs[2] = node->inputs[1];
     node->inputs[1] = NULL;
     node->n_inputs = 3;
-    enum vultus_status status = add_string(reader, node, "coordinate_transformation_mode", "asymmetric");
+    status = add_string(reader, node, "coordinate_transformation_mode", "asymmetric");
     return status ? status : add_string(reader, node, "nearest_mode", "floor");
 }
 
 /* Opsets 11 and 12 require roi and scales, which exporters then give as empty tensors. */
 static enum vultus_status map_resize(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
     if (reader->opset < 11) return map_old_resize(reader, node);
-    const struct vt_attr *policy = find_attr(node, "keep_aspect_ratio_policy"),
-                         *antialias = find_attr(node, "antialias");
-    if ((policy && strcmp(policy->s, "stretch") != 0) || (antialias && antialias->i))
-        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_UNSUPPORTED,
-            "keep_aspect_ratio_policy other than 'stretch' and antialias are not supported");
+    const struct vt_attr *antialias = find_attr(node, "antialias");
+    if (antialias && antialias->i)
+        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_UNSUPPORTED, "antialias is not supported");
     const struct vt_attr *mode = find_attr(node, "coordinate_transformation_mode");
     bool crops = mode && strcmp(mode->s, "tf_crop_and_resize") == 0;
     for (size_t i = 1; i < node->n_inputs; ++i) {
@@ -219,30 +280,40 @@ static enum vultus_status map_constant(struct vt_onnx_reader *reader, struct vt_
     return vt_graph_set_constant(reader->graph, node->outputs[0], &content) ? VULTUS_OK : vt_onnx_memory_fail(reader);
 }
 
-/* Operators that need more than their name; those without an entry are the same in all opsets from 9 to 21. */
+/* Operators that need more than their name; those without an entry are the same in all opsets from 7 to 22. */
 static const struct {
     const char *name;
     enum vt_op op;
     int first, last;
     mapper *map;
 } mappings[] = {
-    {"BatchNormalization", VT_OP_BATCH_NORM, 9, 21, map_batch_norm},
-    {"Clip", VT_OP_CLIP, 9, 21, map_clip},
-    {"Concat", VT_OP_CONCAT, 9, 21, map_concat},
-    {"Constant", VT_OP_NONE, 9, 21, map_constant},
-    {"Dropout", VT_OP_DROPOUT, 9, 21, map_dropout},
-    {"GroupNormalization", VT_OP_GROUP_NORM, 18, 21, map_group_norm},
-    {"MaxPool", VT_OP_MAX_POOL, 9, 21, map_max_pool},
-    {"Pad", VT_OP_PAD, 9, 21, map_pad},
-    {"ReduceL2", VT_OP_REDUCE_L2, 9, 21, map_axes},
-    {"ReduceMean", VT_OP_REDUCE_MEAN, 9, 21, map_axes},
-    {"ReduceSum", VT_OP_REDUCE_SUM, 9, 21, map_axes},
-    {"Resize", VT_OP_RESIZE, 10, 21, map_resize},
-    {"Slice", VT_OP_SLICE, 9, 21, map_slice},
-    {"Softmax", VT_OP_SOFTMAX, 9, 21, map_softmax},
-    {"Squeeze", VT_OP_SQUEEZE, 9, 21, map_axes},
-    {"Unsqueeze", VT_OP_UNSQUEEZE, 9, 21, map_axes},
-    {"Upsample", VT_OP_RESIZE, 9, 9, map_old_resize},
+    {"BatchNormalization", VT_OP_BATCH_NORM, 7, 22, map_batch_norm},
+    {"Clip", VT_OP_CLIP, 7, 22, map_clip},
+    {"Concat", VT_OP_CONCAT, 7, 22, map_concat},
+    {"Constant", VT_OP_NONE, 7, 22, map_constant},
+    {"DequantizeLinear", VT_OP_DEQUANTIZE_LINEAR, 10, 22, map_quantize},
+    {"Dropout", VT_OP_DROPOUT, 7, 22, map_dropout},
+    {"GroupNormalization", VT_OP_GROUP_NORM, 18, 22, map_group_norm},
+    {"LayerNormalization", VT_OP_LAYER_NORM, 17, 22, map_layer_norm},
+    {"Max", VT_OP_MAX, 7, 22, map_variadic},
+    {"Min", VT_OP_MIN, 7, 22, map_variadic},
+    {"PRelu", VT_OP_PRELU, 7, 22, map_prelu},
+    {"Pad", VT_OP_PAD, 7, 22, map_pad},
+    {"QuantizeLinear", VT_OP_QUANTIZE_LINEAR, 10, 22, map_quantize},
+    {"ReduceL2", VT_OP_REDUCE_L2, 7, 22, map_axes},
+    {"ReduceMax", VT_OP_REDUCE_MAX, 7, 22, map_axes},
+    {"ReduceMean", VT_OP_REDUCE_MEAN, 7, 22, map_axes},
+    {"ReduceMin", VT_OP_REDUCE_MIN, 7, 22, map_axes},
+    {"ReduceSum", VT_OP_REDUCE_SUM, 7, 22, map_axes},
+    {"Resize", VT_OP_RESIZE, 10, 22, map_resize},
+    {"Slice", VT_OP_SLICE, 7, 22, map_slice},
+    {"Softmax", VT_OP_SOFTMAX, 7, 22, map_softmax},
+    {"Split", VT_OP_SPLIT, 7, 22, map_split},
+    {"Squeeze", VT_OP_SQUEEZE, 7, 22, map_axes},
+    {"Sum", VT_OP_ADD, 7, 22, map_variadic},
+    {"TopK", VT_OP_TOP_K, 7, 22, map_top_k},
+    {"Unsqueeze", VT_OP_UNSQUEEZE, 7, 22, map_axes},
+    {"Upsample", VT_OP_RESIZE, 7, 9, map_old_resize},
 };
 
 static enum vultus_status fail_unknown(const struct vt_onnx_reader *reader, const struct vt_onnx_node *node) {
@@ -271,6 +342,7 @@ enum vultus_status vt_onnx_map_node(struct vt_onnx_reader *reader, struct vt_onn
         known = node->op != VT_OP_NONE;
     }
     if (!known || *node->domain) return fail_unknown(reader, node);
+    node->most_outputs = (size_t)vt_op_info(node->op)->most_outputs;
     enum vultus_status status = vt_onnx_check_attributes(reader, node);
     return status || !map ? status : map(reader, node);
 }

@@ -94,8 +94,7 @@ static enum vultus_status read_fields(
 
 /* Keeps the outputs that the operator computes here; the others are remembered, nothing may read them. */
 static enum vultus_status trim_outputs(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
-    size_t most = (size_t)vt_op_info(node->op)->most_outputs;
-    for (; node->n_outputs > most; --node->n_outputs) {
+    for (; node->n_outputs > node->most_outputs; --node->n_outputs) {
         const struct vt_value *value = node->outputs[node->n_outputs - 1];
         if (!value) continue;
         struct vt_onnx_extra_output *extra = vt_arena_alloc(reader->arena, sizeof *extra);
@@ -103,17 +102,22 @@ static enum vultus_status trim_outputs(struct vt_onnx_reader *reader, struct vt_
         *extra = (struct vt_onnx_extra_output){value, node->name, node->operator_name, reader->extra_outputs};
         reader->extra_outputs = extra;
     }
-    for (size_t i = 0; i < node->n_outputs; ++i)
-        if (!node->outputs[i]) return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "output %zu has no name", i);
+    while (node->n_outputs > 1 && !node->outputs[node->n_outputs - 1]) --node->n_outputs;
+    if (node->n_outputs && !node->outputs[0])
+        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "output 0 has no name");
+    for (size_t i = 1; i < node->n_outputs; ++i) {
+        if (!node->outputs[i]) node->outputs[i] = vt_graph_add_value(reader->graph, node->name);
+        if (!node->outputs[i]) return vt_onnx_memory_fail(reader);
+    }
     while (node->n_inputs && !node->inputs[node->n_inputs - 1]) --node->n_inputs;
     return VULTUS_OK;
 }
 
-static enum vultus_status remember_softmax(struct vt_onnx_reader *reader, struct vt_node *node) {
-    struct vt_onnx_old_softmax *old = vt_arena_alloc(reader->arena, sizeof *old);
-    if (!old) return vt_onnx_memory_fail(reader);
-    *old = (struct vt_onnx_old_softmax){node, reader->old_softmaxes};
-    reader->old_softmaxes = old;
+static enum vultus_status let_wait(struct vt_onnx_reader *reader, struct vt_node *node) {
+    struct vt_onnx_waiting *waiting = vt_arena_alloc(reader->arena, sizeof *waiting);
+    if (!waiting) return vt_onnx_memory_fail(reader);
+    *waiting = (struct vt_onnx_waiting){node, reader->waiting};
+    reader->waiting = waiting;
     return VULTUS_OK;
 }
 
@@ -130,5 +134,5 @@ enum vultus_status vt_onnx_read_node(struct vt_onnx_reader *reader, struct vt_pb
     struct vt_node *made = vt_graph_add_node(reader->graph, NULL, node.op, node.name, node.inputs, node.n_inputs,
         node.outputs, node.n_outputs, node.attrs, node.n_attrs);
     if (!made) return vt_onnx_memory_fail(reader);
-    return node.is_old_softmax ? remember_softmax(reader, made) : VULTUS_OK;
+    return node.waits_for_shapes ? let_wait(reader, made) : VULTUS_OK;
 }

@@ -12,7 +12,7 @@ struct vt_onnx_limits {
 };
 
 /*
- * Reads an ONNX model (onnx.proto3, opset 9 to 21 of the default domain) from `bytes`, trusting nothing. Weights are
+ * Reads an ONNX model (onnx.proto3, opset 7 to 22 of the default domain) from `bytes`, trusting nothing. Weights are
  * not copied: the graph points into `bytes`, which must outlive it (unaligned raw data is copied). Old operator forms
  * are rewritten to the newest opset's. `name` is used in error sentences. On success the caller destroys *out.
  */

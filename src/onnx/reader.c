@@ -228,7 +228,7 @@ enum vultus_status vt_onnx_read(const uint8_t *bytes, size_t size, const char *n
     if (status) return status;
     reader.arena = &reader.graph->arena;
     status = read_model(&reader);
-    if (!status) status = vt_onnx_settle_softmaxes(&reader);
+    if (!status) status = vt_onnx_settle(&reader);
     if (status) {
         vt_graph_destroy(reader.graph);
         return status;

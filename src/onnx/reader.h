@@ -2,23 +2,23 @@
 #ifndef VT_ONNX_READER_H
 #define VT_ONNX_READER_H
 
-/* Private to the ONNX reader. Field numbers are those of onnx.proto3 (onnx 1.16, IR version 10). */
+/* Private to the ONNX reader. Field numbers are those of onnx.proto3 (onnx 1.17, IR version 10). */
 
 #include <stdbool.h>
 
 #include "onnx/onnx.h"
 #include "onnx/protobuf.h"
 
-#define VT_ONNX_OLDEST_OPSET 9
-#define VT_ONNX_NEWEST_OPSET 21
+#define VT_ONNX_OLDEST_OPSET 7
+#define VT_ONNX_NEWEST_OPSET 22
 #define VT_ONNX_MOST_NODE_INPUTS 64
-#define VT_ONNX_MOST_NODE_OUTPUTS 8
+#define VT_ONNX_MOST_NODE_OUTPUTS 64
 #define VT_ONNX_MOST_ATTRIBUTES 64
 
-/* A Softmax from before opset 13, whose meaning depends on the rank of its input: settled when shapes are known. */
-struct vt_onnx_old_softmax {
+/* A node whose meaning depends on shapes, settled when those are known: an old Softmax, a PRelu. */
+struct vt_onnx_waiting {
     struct vt_node *node;
-    struct vt_onnx_old_softmax *next;
+    struct vt_onnx_waiting *next;
 };
 
 /* An output beyond those we compute (a Dropout's mask): an error if anything reads it. */
@@ -34,7 +34,7 @@ struct vt_onnx_reader {
     struct vt_arena *arena; /* the graph's */
     size_t most_nodes;
     int64_t opset;
-    struct vt_onnx_old_softmax *old_softmaxes;
+    struct vt_onnx_waiting *waiting;
     struct vt_onnx_extra_output *extra_outputs;
 };
 
@@ -48,7 +48,8 @@ struct vt_onnx_node {
     size_t n_outputs;
     struct vt_attr attrs[VT_ONNX_MOST_ATTRIBUTES];
     size_t n_attrs;
-    bool is_old_softmax;
+    size_t most_outputs; /* that are computed here; others may be named, not read */
+    bool waits_for_shapes;
 };
 
 /* One sentence after the file's name. */
@@ -83,7 +84,7 @@ enum vultus_status vt_onnx_check_attributes(const struct vt_onnx_reader *reader,
 /* map.c: chooses node->op and rewrites older forms; a Constant becomes the content of its output and keeps VT_OP_NONE.
  */
 enum vultus_status vt_onnx_map_node(struct vt_onnx_reader *reader, struct vt_onnx_node *node);
-/* softmax.c: after the graph is sorted. */
-enum vultus_status vt_onnx_settle_softmaxes(struct vt_onnx_reader *reader);
+/* settle.c: after the graph is sorted. */
+enum vultus_status vt_onnx_settle(struct vt_onnx_reader *reader);
 
 #endif

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
-#include "base/checked.h"
 #include "ops/run.h"
 
-/* One row of a broadcast operation; operands advance by their step, the result is dense. */
-typedef void row_function(
-    enum vt_op op, const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count);
-
 /* Integers wrap around, as they do in the exporting frameworks; the caller has excluded divisors of 0. */
-#define INTEGER_ROW(NAME, T, U)                                                                                        \
+#define INTEGER_ROW(NAME, T, U, QUOTIENT)                                                                              \
     static void NAME(                                                                                                  \
         enum vt_op op, const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count) {       \
         const T *left = a, *right = b;                                                                                 \
@@ -19,11 +14,16 @@ typedef void row_function(
             case VT_OP_ADD: result[i] = (T)((U)*left + (U)*right); break;                                              \
             case VT_OP_SUB: result[i] = (T)((U)*left - (U)*right); break;                                              \
             case VT_OP_MUL: result[i] = (T)((U)*left * (U)*right); break;                                              \
-            case VT_OP_POW: result[i] = (T)integer_power(*left, *right); break;                                        \
-            default: result[i] = *right == -1 ? (T)(0 - (U)*left) : *left / *right; break;                             \
+            case VT_OP_POW: result[i] = (T)integer_power((int64_t)*left, (int64_t)*right); break;                      \
+            case VT_OP_MIN: result[i] = *left < *right ? *left : *right; break;                                        \
+            case VT_OP_MAX: result[i] = *left > *right ? *left : *right; break;                                        \
+            default: result[i] = (T)QUOTIENT(U, *left, *right); break;                                                 \
             }                                                                                                          \
         }                                                                                                              \
     }
+/* The least integer by -1 would overflow. */
+#define SIGNED_QUOTIENT(U, a, b) ((b) == -1 ? (int64_t)(0 - (U)(a)) : (int64_t)(a) / (b))
+#define UNSIGNED_QUOTIENT(U, a, b) ((a) / (b))
 
 #define FLOAT_ROW(NAME, T)                                                                                             \
     static void NAME(                                                                                                  \
@@ -37,6 +37,8 @@ typedef void row_function(
             case VT_OP_MUL: result[i] = *left * *right; break;                                                         \
             case VT_OP_DIV: result[i] = *left / *right; break;                                                         \
             case VT_OP_POW: result[i] = (T)pow(*left, *right); break;                                                  \
+            case VT_OP_MIN: result[i] = *left < *right || isnan(*left) ? *left : *right; break;                        \
+            case VT_OP_MAX: result[i] = *left > *right || isnan(*left) ? *left : *right; break;                        \
             default: result[i] = *left < 0 ? *left * *right : *left; break;                                            \
             }                                                                                                          \
         }                                                                                                              \
@@ -56,22 +58,31 @@ static int64_t integer_power(int64_t base, int64_t exponent) {
 
 FLOAT_ROW(row_f32, float)
 FLOAT_ROW(row_f64, double)
-INTEGER_ROW(row_i64, int64_t, uint64_t)
-INTEGER_ROW(row_i32, int32_t, uint32_t)
+INTEGER_ROW(row_i64, int64_t, uint64_t, SIGNED_QUOTIENT)
+INTEGER_ROW(row_i32, int32_t, uint32_t, SIGNED_QUOTIENT)
+INTEGER_ROW(row_i16, int16_t, uint32_t, SIGNED_QUOTIENT)
+INTEGER_ROW(row_i8, int8_t, uint32_t, SIGNED_QUOTIENT)
+INTEGER_ROW(row_u64, uint64_t, uint64_t, UNSIGNED_QUOTIENT)
+INTEGER_ROW(row_u32, uint32_t, uint32_t, UNSIGNED_QUOTIENT)
+INTEGER_ROW(row_u16, uint16_t, uint32_t, UNSIGNED_QUOTIENT)
+INTEGER_ROW(row_u8, uint8_t, uint32_t, UNSIGNED_QUOTIENT)
 
-static row_function *row_function_of(enum vt_dtype dtype) {
-    switch (dtype) {
-    case VT_DTYPE_F32: return row_f32;
-    case VT_DTYPE_F64: return row_f64;
-    case VT_DTYPE_I64: return row_i64;
-    case VT_DTYPE_I32: return row_i32;
-    default: return NULL;
-    }
-}
+static vt_op_row *const rows[VT_DTYPE_COUNT] = {
+    [VT_DTYPE_F32] = row_f32,
+    [VT_DTYPE_F64] = row_f64,
+    [VT_DTYPE_I64] = row_i64,
+    [VT_DTYPE_I32] = row_i32,
+    [VT_DTYPE_I16] = row_i16,
+    [VT_DTYPE_I8] = row_i8,
+    [VT_DTYPE_U64] = row_u64,
+    [VT_DTYPE_U32] = row_u32,
+    [VT_DTYPE_U16] = row_u16,
+    [VT_DTYPE_U8] = row_u8,
+};
 
 static enum vultus_status check_divisors(
     const struct vt_op_call *call, const struct vt_tensor *divisor, struct vultus_error *error) {
-    if (divisor->dtype == VT_DTYPE_F32 || divisor->dtype == VT_DTYPE_F64) return VULTUS_OK;
+    if (vt_dtype_is_float(divisor->dtype)) return VULTUS_OK;
     for (int64_t i = 0; i < vt_tensor_count(divisor); i++)
         if (vt_tensor_get_int(divisor, i) == 0)
             return vt_op_fail(
@@ -79,58 +90,22 @@ static enum vultus_status check_divisors(
     return VULTUS_OK;
 }
 
-static enum vultus_status run(const struct vt_op_call *call, const struct vt_tensor *a, const struct vt_tensor *b,
-    const struct vt_broadcast *shape, struct vultus_error *error) {
-    row_function *function = row_function_of(a->dtype);
-    if (!function || a->dtype != b->dtype)
-        return vt_op_fail(call, error, function ? VULTUS_ERROR_INVALID : VULTUS_ERROR_UNSUPPORTED,
-            "operands of types %s and %s", vt_dtype_name(a->dtype), vt_dtype_name(b->dtype));
-    struct vt_tensor *out;
-    enum vultus_status status = vt_op_alloc(call, a->dtype, shape->rank, shape->dims, &out, error);
-    if (status || vt_tensor_count(out) == 0) return status;
-    int outer = shape->rank > 0 ? shape->rank - 1 : 0;
-    int64_t width = shape->rank > 0 ? shape->dims[outer] : 1;
-    int64_t a_step = shape->rank > 0 ? shape->a_strides[outer] : 0;
-    int64_t b_step = shape->rank > 0 ? shape->b_strides[outer] : 0;
-    int64_t size = (int64_t)vt_dtype_size(a->dtype), index[VT_MAX_RANK] = {0};
-    char *to = out->data;
-    do {
-        const char *left = (const char *)a->data + vt_index_offset(outer, index, shape->a_strides) * size;
-        const char *right = (const char *)b->data + vt_index_offset(outer, index, shape->b_strides) * size;
-        function(call->op, left, a_step, right, b_step, to, width);
-        to += width * size;
-    } while (vt_index_next(outer, shape->dims, index));
-    return VULTUS_OK;
-}
-
 enum vultus_status vt_run_binary(const struct vt_op_call *call, struct vultus_error *error) {
     const struct vt_tensor *a = vt_op_input(call, 0), *b = vt_op_input(call, 1);
-    struct vt_broadcast shape;
-    enum vultus_status status = vt_op_broadcast(call, a, b, &shape, error);
-    if (!status && call->op == VT_OP_DIV) status = check_divisors(call, b, error);
-    return status ? status : run(call, a, b, &shape, error);
+    enum vultus_status status = call->op == VT_OP_DIV ? check_divisors(call, b, error) : VULTUS_OK;
+    return status ? status : vt_op_rows(call, a, b, a->dtype, rows[a->dtype], error);
 }
 
-/* ONNX lets the exponent have another type than the base. */
-static enum vultus_status convert_exponent(const struct vt_op_call *call, enum vt_dtype dtype,
-    const struct vt_tensor *exponent, struct vt_tensor *converted, struct vultus_error *error) {
-    enum vultus_status status = vt_tensor_alloc(call->arena, dtype, exponent->rank, exponent->dims, converted, error);
-    for (int64_t i = 0; !status && i < vt_tensor_count(exponent); i++) {
-        if (dtype == VT_DTYPE_F32) ((float *)converted->data)[i] = (float)vt_tensor_get(exponent, i);
-        if (dtype == VT_DTYPE_F64) ((double *)converted->data)[i] = vt_tensor_get(exponent, i);
-    }
-    return status;
-}
-
+/* ONNX lets the exponent have another type than the base, whose type the result has. */
 enum vultus_status vt_run_pow(const struct vt_op_call *call, struct vultus_error *error) {
-    const struct vt_tensor *base = vt_op_input(call, 0), *exponent = vt_op_input(call, 1);
-    struct vt_broadcast shape;
-    enum vultus_status status = vt_op_broadcast(call, base, exponent, &shape, error);
-    if (status) return status;
-    struct vt_tensor converted = *exponent;
-    if (base->dtype != exponent->dtype && (base->dtype == VT_DTYPE_F32 || base->dtype == VT_DTYPE_F64))
-        status = convert_exponent(call, base->dtype, exponent, &converted, error);
-    return status ? status : run(call, base, &converted, &shape, error);
+    struct vt_tensor base = *vt_op_input(call, 0), exponent = *vt_op_input(call, 1);
+    enum vt_dtype wanted = base.dtype;
+    bool by_float = !vt_dtype_is_float(wanted) && vt_dtype_is_float(exponent.dtype);
+    enum vt_dtype type = by_float ? VT_DTYPE_F64 : wanted;
+    enum vultus_status status = vt_op_convert(call, type, &base, error);
+    if (!status) status = vt_op_convert(call, type, &exponent, error);
+    if (!status) status = vt_op_rows(call, &base, &exponent, type, rows[type], error);
+    return status ? status : vt_op_convert(call, wanted, &call->outputs[0], error);
 }
 
 enum vultus_status vt_run_prelu(const struct vt_op_call *call, struct vultus_error *error) {
@@ -144,5 +119,5 @@ enum vultus_status vt_run_prelu(const struct vt_op_call *call, struct vultus_err
     if (grows || (x->dtype != VT_DTYPE_F32 && x->dtype != VT_DTYPE_F64))
         return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "a slope of %s does not fit %s",
             vt_tensor_describe(slope, slope_text, sizeof slope_text), vt_tensor_describe(x, x_text, sizeof x_text));
-    return run(call, x, slope, &shape, error);
+    return vt_op_rows(call, x, slope, x->dtype, rows[x->dtype], error);
 }

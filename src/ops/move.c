@@ -74,6 +74,42 @@ enum vultus_status vt_run_slice(const struct vt_op_call *call, struct vultus_err
     return status;
 }
 
+/* Sizes of the parts: what input 1 says, or equal ones, of which the last may be smaller. */
+static enum vultus_status read_parts(
+    const struct vt_op_call *call, int64_t size, int64_t *parts, struct vultus_error *error) {
+    const struct vt_tensor *given = vt_op_input(call, 1);
+    int64_t count = (int64_t)call->n_outputs, rest = size, equal = vt_div_up(size, count);
+    bool fits = !given || ((given->dtype == VT_DTYPE_I64 || given->dtype == VT_DTYPE_I32) && given->rank == 1 &&
+                              given->dims[0] == count);
+    for (int64_t i = 0; fits && i < count; i++) {
+        parts[i] = given ? vt_tensor_get_int(given, i) : vt_min_i64(equal, rest);
+        fits = parts[i] >= 0 && parts[i] <= rest;
+        rest -= parts[i];
+    }
+    if (fits && rest == 0) return VULTUS_OK;
+    return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "the sizes of %lld parts do not add up to the axis's %lld",
+        (long long)count, (long long)size);
+}
+
+enum vultus_status vt_run_split(const struct vt_op_call *call, struct vultus_error *error) {
+    const struct vt_tensor *x = vt_op_input(call, 0);
+    int64_t parts[64], dims[VT_MAX_RANK], strides[VT_MAX_RANK], offset = 0;
+    int axis = 0;
+    enum vultus_status status = vt_op_axis(call, vt_attr_int(&call->attrs, "axis", 0), x->rank, &axis, error);
+    if (!status) status = read_parts(call, x->dims[axis], parts, error);
+    if (status) return status;
+    memcpy(dims, x->dims, sizeof dims);
+    vt_dense_strides(x->rank, x->dims, strides);
+    for (size_t i = 0; !status && i < call->n_outputs; i++) {
+        struct vt_tensor *out;
+        dims[axis] = parts[i];
+        status = vt_op_alloc_at(call, i, x->dtype, x->rank, dims, &out, error);
+        if (!status) vt_copy_strided(out, x->data, offset * strides[axis], strides);
+        offset += parts[i];
+    }
+    return status;
+}
+
 enum vultus_status vt_run_concat(const struct vt_op_call *call, struct vultus_error *error) {
     const struct vt_tensor *first = vt_op_input(call, 0);
     int axis = 0;

@@ -94,6 +94,10 @@ struct vt_window {
 enum vultus_status vt_window_resolve(const struct vt_attrs *attrs, const int64_t *weight_dims, const int64_t in[2],
     struct vt_window *window, int64_t out[2], struct vultus_error *error);
 
+/* The same of a ConvTranspose, whose weight is [C, M/group, kh, kw]; output_shape and output_padding count. */
+enum vultus_status vt_window_resolve_transposed(const struct vt_attrs *attrs, const int64_t *weight_dims,
+    const int64_t in[2], struct vt_window *window, int64_t out[2], struct vultus_error *error);
+
 /*
  * Runs one operator on dense tensors: plain C, slow, right, and deterministic (sums run in double, in index order).
  * Every shape and attribute is checked. Missing optional inputs are NULL. Outputs are allocated from the arena.

@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "ops/run.h"
 
-enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE };
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
 
 /* Where one axis of the output takes its elements: maps[i] is an index into the input, or -1 for the constant. */
 struct padding {
@@ -15,15 +15,15 @@ struct padding {
 };
 
 static enum vultus_status read_mode(const struct vt_op_call *call, struct padding *p, struct vultus_error *error) {
-    static const char *const names[] = {"constant", "reflect", "edge"};
+    static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     const char *text = vt_attr_string(&call->attrs, "mode", "constant");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (strcmp(text, names[i]) != 0) continue;
         p->mode = (enum pad_mode)i;
         return VULTUS_OK;
     }
     return vt_op_fail(
-        call, error, VULTUS_ERROR_UNSUPPORTED, "mode \"%.32s\", supported are constant, reflect and edge", text);
+        call, error, VULTUS_ERROR_UNSUPPORTED, "mode \"%.32s\", supported are constant, reflect, edge and wrap", text);
 }
 
 static enum vultus_status read_pads(const struct vt_op_call *call, struct padding *p, struct vultus_error *error) {
@@ -56,6 +56,10 @@ static int64_t source_index(enum pad_mode mode, int64_t at, int64_t first, int64
     if (at >= first && at <= last) return at;
     if (mode == PAD_CONSTANT) return -1;
     if (mode == PAD_EDGE) return at < first ? first : last;
+    if (mode == PAD_WRAP) {
+        int64_t size = last - first + 1, rest = (at - first) % size;
+        return first + (rest < 0 ? rest + size : rest);
+    }
     return at < first ? 2 * first - at : 2 * last - at;
 }
 
@@ -68,7 +72,7 @@ static enum vultus_status map_axis(
         last = size - 1 - vt_max_i64(0, -after);
         remaining = last - first + 1;
     }
-    if (p->mode == PAD_EDGE && remaining == 0) limit = 0;
+    if ((p->mode == PAD_EDGE || p->mode == PAD_WRAP) && remaining == 0) limit = 0;
     if (p->mode == PAD_REFLECT) limit = vt_max_i64(remaining - 1, 0);
     if (remaining < 0 || before > limit || after > limit)
         return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "axis %d of size %lld cannot be padded by %lld and %lld",

@@ -96,15 +96,53 @@ static enum vultus_status pool(const struct vt_op_call *call, window_function *f
     return VULTUS_OK;
 }
 
+/* The place of a window's maximum in its plane, row-major or column-major; the first of equal ones. */
+static int64_t place_of_maximum(const struct pooling *p, const float *plane, const int64_t position[2], bool by_column) {
+    const struct taps taps[2] = {taps_inside(p, 0, position[0]), taps_inside(p, 1, position[1])};
+    int64_t best[2] = {0, 0};
+    bool found = false;
+    for (int64_t i = taps[0].first; i < taps[0].last; i++)
+        for (int64_t j = taps[1].first; j < taps[1].last; j++) {
+            int64_t row = position[0] * p->window.stride[0] - p->window.pad[0] + i * p->window.dilation[0];
+            int64_t column = tap_column(p, position, j);
+            if (found && !(plane[row * p->in[1] + column] > plane[best[0] * p->in[1] + best[1]])) continue;
+            best[0] = row;
+            best[1] = column;
+            found = true;
+        }
+    return by_column ? best[1] * p->in[0] + best[0] : best[0] * p->in[1] + best[1];
+}
+
+/* Output 1: where each maximum was, counted over the whole input. */
+static enum vultus_status find_places(const struct vt_op_call *call, struct vultus_error *error) {
+    const struct vt_tensor *x = vt_op_input(call, 0);
+    struct pooling p;
+    struct vt_tensor *out, *places;
+    enum vultus_status status = prepare(call, &p, &out, error);
+    if (!status) status = vt_op_alloc_at(call, 1, VT_DTYPE_I64, out->rank, out->dims, &places, error);
+    if (status || vt_tensor_count(places) == 0) return status;
+    bool by_column = vt_attr_int(&call->attrs, "storage_order", 0);
+    int64_t *place = places->data, pixels = p.in[0] * p.in[1];
+    for (int64_t c = 0; c < x->dims[0] * x->dims[1]; c++)
+        for (int64_t row = 0; row < p.out[0]; row++)
+            for (int64_t column = 0; column < p.out[1]; column++) {
+                const int64_t position[2] = {row, column};
+                *place++ = c * pixels +
+                           place_of_maximum(&p, (const float *)x->data + c * pixels, position, by_column);
+            }
+    return VULTUS_OK;
+}
+
 enum vultus_status vt_run_max_pool(const struct vt_op_call *call, struct vultus_error *error) {
-    return pool(call, window_maximum, error);
+    enum vultus_status status = call->n_outputs > 1 ? find_places(call, error) : VULTUS_OK;
+    return status ? status : pool(call, window_maximum, error);
 }
 
 enum vultus_status vt_run_average_pool(const struct vt_op_call *call, struct vultus_error *error) {
     return pool(call, window_mean, error);
 }
 
-enum vultus_status vt_run_global_average_pool(const struct vt_op_call *call, struct vultus_error *error) {
+enum vultus_status vt_run_global_pool(const struct vt_op_call *call, struct vultus_error *error) {
     const struct vt_tensor *x = vt_op_input(call, 0);
     enum vultus_status status = vt_op_expect_f32(call, 0, 3, VT_MAX_RANK, error);
     if (status) return status;
@@ -114,13 +152,16 @@ enum vultus_status vt_run_global_average_pool(const struct vt_op_call *call, str
     status = vt_op_alloc(call, VT_DTYPE_F32, x->rank, dims, &out, error);
     if (status) return status;
     int64_t pixels = vt_dims_product(x->dims, 2, x->rank);
-    if (pixels == 0) return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "there are no pixels to average");
+    if (pixels == 0) return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "there are no pixels to pool");
     const float *plane = x->data;
     float *y = out->data;
     for (int64_t c = 0; c < vt_tensor_count(out); c++, plane += pixels) {
-        double sum = 0;
-        for (int64_t i = 0; i < pixels; i++) sum += plane[i];
-        y[c] = (float)(sum / (double)pixels);
+        double sum = 0, largest = -INFINITY;
+        for (int64_t i = 0; i < pixels; i++) {
+            sum += plane[i];
+            if (plane[i] > largest) largest = plane[i];
+        }
+        y[c] = (float)(call->op == VT_OP_GLOBAL_MAX_POOL ? largest : sum / (double)pixels);
     }
     return VULTUS_OK;
 }

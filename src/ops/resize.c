@@ -5,21 +5,33 @@
 #include "base/checked.h"
 #include "ops/run.h"
 
-enum coordinate_mode { ASYMMETRIC, HALF_PIXEL, ALIGN_CORNERS, PYTORCH_HALF_PIXEL };
+enum coordinate_mode {
+    ASYMMETRIC,
+    HALF_PIXEL,
+    ALIGN_CORNERS,
+    PYTORCH_HALF_PIXEL,
+    HALF_PIXEL_SYMMETRIC,
+    CROP_AND_RESIZE
+};
+enum aspect_policy { STRETCH, NOT_LARGER, NOT_SMALLER };
 enum nearest_mode { FLOOR, CEIL, ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL };
 
 /* One output position's two neighbours along an axis; nearest uses the first alone. */
 struct neighbours {
     int64_t first, second;
     float weight; /* of the second */
+    bool outside; /* the input: the extrapolation value is taken */
 };
 
 struct resizing {
     bool linear;
     enum coordinate_mode coordinates;
     enum nearest_mode nearest;
+    enum aspect_policy policy;
+    float extrapolation;
     int64_t dims[VT_MAX_RANK];
     float scales[VT_MAX_RANK];
+    float crop[VT_MAX_RANK][2]; /* CROP_AND_RESIZE: start and end in parts of the axis */
     struct neighbours *maps[VT_MAX_RANK];
 };
 
@@ -34,20 +46,23 @@ static enum vultus_status read_choice(const struct vt_op_call *call, const char 
 
 static enum vultus_status read_modes(const struct vt_op_call *call, struct resizing *r, struct vultus_error *error) {
     static const char *const modes[] = {"nearest", "linear"};
-    static const char *const coordinates[] = {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"};
+    static const char *const coordinates[] = {
+        "asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "tf_crop_and_resize"};
     static const char *const roundings[] = {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"};
-    static const char *const policies[] = {"stretch"};
+    static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     int mode = 0, coordinate = 0, rounding = 0, policy = 0;
     enum vultus_status status = read_choice(call, "mode", "nearest", modes, 2, &mode, error);
     if (!status)
-        status = read_choice(call, "coordinate_transformation_mode", "half_pixel", coordinates, 4, &coordinate, error);
+        status = read_choice(call, "coordinate_transformation_mode", "half_pixel", coordinates, 6, &coordinate, error);
     if (!status) status = read_choice(call, "nearest_mode", "round_prefer_floor", roundings, 4, &rounding, error);
-    if (!status) status = read_choice(call, "keep_aspect_ratio_policy", "stretch", policies, 1, &policy, error);
+    if (!status) status = read_choice(call, "keep_aspect_ratio_policy", "stretch", policies, 3, &policy, error);
     if (!status && vt_attr_int(&call->attrs, "antialias", 0))
         status = vt_op_fail(call, error, VULTUS_ERROR_UNSUPPORTED, "antialias is set, which is not supported");
     r->linear = mode == 1;
     r->coordinates = (enum coordinate_mode)coordinate;
     r->nearest = (enum nearest_mode)rounding;
+    r->policy = (enum aspect_policy)policy;
+    r->extrapolation = vt_attr_float(&call->attrs, "extrapolation_value", 0);
     return status;
 }
 
@@ -70,6 +85,33 @@ static enum vultus_status read_axes(
     return VULTUS_OK;
 }
 
+/* The one scale of all axes that a policy keeps; 0 where each has its own. */
+static float common_scale(enum aspect_policy policy, const struct vt_tensor *x, const struct vt_tensor *sizes,
+    const int *axes, int count) {
+    float common = 0;
+    for (int i = 0; sizes && policy != STRETCH && i < count; i++) {
+        float scale = (float)vt_tensor_get_int(sizes, i) / (float)x->dims[axes[i]];
+        bool better = policy == NOT_LARGER ? scale < common : scale > common;
+        if (i == 0 || better) common = scale;
+    }
+    return common;
+}
+
+static enum vultus_status read_crop(
+    const struct vt_op_call *call, struct resizing *r, const int *axes, int count, struct vultus_error *error) {
+    const struct vt_tensor *roi = vt_op_input(call, 1);
+    if (r->coordinates != CROP_AND_RESIZE) return VULTUS_OK;
+    for (int axis = 0; axis < VT_MAX_RANK; axis++) r->crop[axis][1] = 1;
+    if (!roi || !vt_dtype_is_float(roi->dtype) || vt_tensor_count(roi) != 2 * count)
+        return vt_op_fail(
+            call, error, VULTUS_ERROR_INVALID, "cropping %d axes needs a roi of %d floats", count, 2 * count);
+    for (int i = 0; i < count; i++) {
+        r->crop[axes[i]][0] = (float)vt_tensor_get(roi, i);
+        r->crop[axes[i]][1] = (float)vt_tensor_get(roi, count + i);
+    }
+    return VULTUS_OK;
+}
+
 /* Output size and scale of every axis; onnxruntime computes both in single precision. */
 static enum vultus_status resolve_sizes(const struct vt_op_call *call, struct resizing *r, struct vultus_error *error) {
     const struct vt_tensor *x = vt_op_input(call, 0), *scales = vt_op_input(call, 2), *sizes = vt_op_input(call, 3);
@@ -86,28 +128,41 @@ static enum vultus_status resolve_sizes(const struct vt_op_call *call, struct re
         r->dims[axis] = x->dims[axis];
         r->scales[axis] = 1;
     }
+    float common = common_scale(r->policy, x, by_size ? sizes : NULL, axes, count);
     for (int i = 0; i < count; i++) {
         int axis = axes[i];
         float in = (float)x->dims[axis];
         float wanted = by_scale ? ((const float *)scales->data)[i] * in : (float)vt_tensor_get_int(sizes, i);
+        if (common > 0) wanted = floorf(common * in + 0.5f);
         if (!(wanted >= 0 && wanted < 0x1p40f) || (wanted > 0 && in == 0))
             return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "axis %d of size %lld cannot become %g", axis,
                 (long long)x->dims[axis], wanted);
-        r->dims[axis] = by_scale ? (int64_t)wanted : vt_tensor_get_int(sizes, i);
+        r->dims[axis] = by_scale || common > 0 ? (int64_t)wanted : vt_tensor_get_int(sizes, i);
         if (in > 0) r->scales[axis] = by_scale ? ((const float *)scales->data)[i] : wanted / in;
+        if (common > 0) r->scales[axis] = common;
     }
-    return VULTUS_OK;
+    return read_crop(call, r, axes, count, error);
 }
 
 /*
  * The position in the input. In single precision, as onnxruntime computes it: the rounding decides which pixel a
  * position on a border takes.
  */
-static float input_position(enum coordinate_mode mode, int64_t at, float scale, int64_t in, int64_t out) {
-    switch (mode) {
+static float input_position(const struct resizing *r, int axis, int64_t at, int64_t in) {
+    float scale = r->scales[axis], last = (float)(in - 1);
+    int64_t out = r->dims[axis];
+    const float *crop = r->crop[axis];
+    switch (r->coordinates) {
     case ASYMMETRIC: return (float)at / scale;
-    case ALIGN_CORNERS: return out == 1 ? 0 : (float)at * (float)(in - 1) / (float)(out - 1);
+    case ALIGN_CORNERS: return out == 1 ? 0 : (float)at * last / (float)(out - 1);
     case PYTORCH_HALF_PIXEL: return out > 1 ? ((float)at + 0.5f) / scale - 0.5f : 0;
+    case HALF_PIXEL_SYMMETRIC: {
+        float adjustment = (float)out / (scale * (float)in);
+        return (float)in / 2 * (1 - adjustment) + ((float)at + 0.5f) / scale - 0.5f;
+    }
+    case CROP_AND_RESIZE:
+        if (out == 1) return 0.5f * (crop[0] + crop[1]) * last;
+        return crop[0] * last + (float)at * (crop[1] - crop[0]) * last / (float)(out - 1);
     default: return ((float)at + 0.5f) / scale - 0.5f;
     }
 }
@@ -142,11 +197,20 @@ static enum vultus_status map_axis(
     if (status) return status;
     r->maps[axis] = map;
     for (int64_t i = 0; i < out; i++) {
-        bool kept = out == in && r->scales[axis] == 1;
-        float position = kept ? 0 : input_position(r->coordinates, i, r->scales[axis], in, out);
-        r->maps[axis][i] = kept ? (struct neighbours){i, i, 0} : find_neighbours(r, position, in);
+        bool whole = r->coordinates != CROP_AND_RESIZE || (r->crop[axis][0] == 0 && r->crop[axis][1] == 1);
+        bool kept = out == in && r->scales[axis] == 1 && whole;
+        float position = kept ? 0 : input_position(r, axis, i, in);
+        r->maps[axis][i] = kept ? (struct neighbours){i, i, 0, false} : find_neighbours(r, position, in);
+        if (r->coordinates == CROP_AND_RESIZE && !kept)
+            r->maps[axis][i].outside = !(position >= 0 && position <= (float)(in - 1));
     }
     return VULTUS_OK;
+}
+
+static bool is_outside(const struct resizing *r, int rank, const int64_t *index) {
+    for (int axis = 0; axis < rank; axis++)
+        if (r->maps[axis][index[axis]].outside) return true;
+    return false;
 }
 
 static void resize_nearest(const struct vt_tensor *x, const struct resizing *r, const struct vt_tensor *out) {
@@ -154,10 +218,12 @@ static void resize_nearest(const struct vt_tensor *x, const struct resizing *r, 
     size_t size = vt_dtype_size(x->dtype);
     vt_dense_strides(x->rank, x->dims, strides);
     char *to = out->data;
+    for (int64_t i = 0; r->coordinates == CROP_AND_RESIZE && i < vt_tensor_count(out); i++)
+        vt_tensor_set(out, i, r->extrapolation);
     do {
         int64_t offset = 0;
         for (int axis = 0; axis < x->rank; axis++) offset += r->maps[axis][index[axis]].first * strides[axis];
-        memcpy(to, (const char *)x->data + (size_t)offset * size, size);
+        if (!is_outside(r, x->rank, index)) memcpy(to, (const char *)x->data + (size_t)offset * size, size);
         to += size;
     } while (vt_index_next(out->rank, out->dims, index));
 }
@@ -178,7 +244,8 @@ static void resize_linear(const struct vt_tensor *x, const struct resizing *r, c
     vt_dense_strides(x->rank, x->dims, strides);
     float *to = out->data;
     do {
-        *to++ = (float)interpolate(x->data, r, strides, x->rank, 0, index, 0);
+        bool outside = is_outside(r, x->rank, index);
+        *to++ = outside ? r->extrapolation : (float)interpolate(x->data, r, strides, x->rank, 0, index, 0);
     } while (vt_index_next(out->rank, out->dims, index));
 }
 

@@ -7,52 +7,95 @@
 
 #include "base/checked.h"
 
-static vt_op_runner *const runners[VT_OP_COUNT] = {
-    [VT_OP_CONV] = vt_run_conv,
-    [VT_OP_GEMM] = vt_run_gemm,
-    [VT_OP_MATMUL] = vt_run_matmul,
-    [VT_OP_BATCH_NORM] = vt_run_batch_norm,
-    [VT_OP_INSTANCE_NORM] = vt_run_instance_norm,
-    [VT_OP_PRELU] = vt_run_prelu,
-    [VT_OP_RELU] = vt_run_unary,
-    [VT_OP_LEAKY_RELU] = vt_run_unary,
-    [VT_OP_CLIP] = vt_run_clip,
-    [VT_OP_SIGMOID] = vt_run_unary,
-    [VT_OP_TANH] = vt_run_unary,
-    [VT_OP_SOFTMAX] = vt_run_softmax,
-    [VT_OP_EXP] = vt_run_unary,
-    [VT_OP_SQRT] = vt_run_unary,
-    [VT_OP_ADD] = vt_run_binary,
-    [VT_OP_SUB] = vt_run_binary,
-    [VT_OP_MUL] = vt_run_binary,
-    [VT_OP_DIV] = vt_run_binary,
-    [VT_OP_POW] = vt_run_pow,
-    [VT_OP_MAX_POOL] = vt_run_max_pool,
-    [VT_OP_AVERAGE_POOL] = vt_run_average_pool,
-    [VT_OP_GLOBAL_AVERAGE_POOL] = vt_run_global_average_pool,
-    [VT_OP_REDUCE_MEAN] = vt_run_reduce,
-    [VT_OP_REDUCE_SUM] = vt_run_reduce,
-    [VT_OP_REDUCE_L2] = vt_run_reduce,
-    [VT_OP_RESIZE] = vt_run_resize,
-    [VT_OP_RESHAPE] = vt_run_reshape,
-    [VT_OP_FLATTEN] = vt_run_flatten,
-    [VT_OP_TRANSPOSE] = vt_run_transpose,
-    [VT_OP_SQUEEZE] = vt_run_squeeze,
-    [VT_OP_UNSQUEEZE] = vt_run_unsqueeze,
-    [VT_OP_CONCAT] = vt_run_concat,
-    [VT_OP_SLICE] = vt_run_slice,
-    [VT_OP_GATHER] = vt_run_gather,
-    [VT_OP_PAD] = vt_run_pad,
-    [VT_OP_SHAPE] = vt_run_shape,
-    [VT_OP_CAST] = vt_run_cast,
-    [VT_OP_CONSTANT] = vt_run_constant,
-    [VT_OP_CONSTANT_OF_SHAPE] = vt_run_constant_of_shape,
-    [VT_OP_IDENTITY] = vt_run_identity,
-    [VT_OP_DROPOUT] = vt_run_dropout,
-    [VT_OP_FUSED_CONV] = vt_run_fused_conv,
-    [VT_OP_FUSED_GEMM] = vt_run_fused_gemm,
-    [VT_OP_GROUP_NORM] = vt_run_group_norm,
-    [VT_OP_AFFINE] = vt_run_affine,
+/* How an operator is run; `widens`: half precision is computed in single precision and rounded once, at the end. */
+static const struct {
+    vt_op_runner *run;
+    bool widens;
+} runners[VT_OP_COUNT] = {
+    [VT_OP_CONV] = {vt_run_conv, true},
+    [VT_OP_GEMM] = {vt_run_gemm, true},
+    [VT_OP_MATMUL] = {vt_run_matmul, true},
+    [VT_OP_BATCH_NORM] = {vt_run_batch_norm, true},
+    [VT_OP_INSTANCE_NORM] = {vt_run_instance_norm, true},
+    [VT_OP_PRELU] = {vt_run_prelu, true},
+    [VT_OP_RELU] = {vt_run_unary, true},
+    [VT_OP_LEAKY_RELU] = {vt_run_unary, true},
+    [VT_OP_CLIP] = {vt_run_clip, true},
+    [VT_OP_SIGMOID] = {vt_run_unary, true},
+    [VT_OP_TANH] = {vt_run_unary, true},
+    [VT_OP_SOFTMAX] = {vt_run_softmax, true},
+    [VT_OP_EXP] = {vt_run_unary, true},
+    [VT_OP_SQRT] = {vt_run_unary, true},
+    [VT_OP_ADD] = {vt_run_binary, true},
+    [VT_OP_SUB] = {vt_run_binary, true},
+    [VT_OP_MUL] = {vt_run_binary, true},
+    [VT_OP_DIV] = {vt_run_binary, true},
+    [VT_OP_POW] = {vt_run_pow, true},
+    [VT_OP_MAX_POOL] = {vt_run_max_pool, true},
+    [VT_OP_AVERAGE_POOL] = {vt_run_average_pool, true},
+    [VT_OP_GLOBAL_AVERAGE_POOL] = {vt_run_global_pool, true},
+    [VT_OP_REDUCE_MEAN] = {vt_run_reduce, true},
+    [VT_OP_REDUCE_SUM] = {vt_run_reduce, true},
+    [VT_OP_REDUCE_L2] = {vt_run_reduce, true},
+    [VT_OP_RESIZE] = {vt_run_resize, true},
+    [VT_OP_RESHAPE] = {vt_run_reshape, false},
+    [VT_OP_FLATTEN] = {vt_run_flatten, false},
+    [VT_OP_TRANSPOSE] = {vt_run_transpose, false},
+    [VT_OP_SQUEEZE] = {vt_run_squeeze, false},
+    [VT_OP_UNSQUEEZE] = {vt_run_unsqueeze, false},
+    [VT_OP_CONCAT] = {vt_run_concat, false},
+    [VT_OP_SLICE] = {vt_run_slice, false},
+    [VT_OP_GATHER] = {vt_run_gather, false},
+    [VT_OP_PAD] = {vt_run_pad, false},
+    [VT_OP_SHAPE] = {vt_run_shape, false},
+    [VT_OP_CAST] = {vt_run_cast, false},
+    [VT_OP_CONSTANT] = {vt_run_constant, false},
+    [VT_OP_CONSTANT_OF_SHAPE] = {vt_run_constant_of_shape, false},
+    [VT_OP_IDENTITY] = {vt_run_identity, false},
+    [VT_OP_DROPOUT] = {vt_run_dropout, false},
+    [VT_OP_FUSED_CONV] = {vt_run_fused_conv, false},
+    [VT_OP_FUSED_GEMM] = {vt_run_fused_gemm, false},
+    [VT_OP_GROUP_NORM] = {vt_run_group_norm, true},
+    [VT_OP_AFFINE] = {vt_run_affine, false},
+    [VT_OP_CONV_TRANSPOSE] = {vt_run_conv_transpose, true},
+    [VT_OP_LAYER_NORM] = {vt_run_layer_norm, true},
+    [VT_OP_LP_NORM] = {vt_run_lp_norm, true},
+    [VT_OP_ELU] = {vt_run_unary, true},
+    [VT_OP_HARD_SIGMOID] = {vt_run_unary, true},
+    [VT_OP_HARD_SWISH] = {vt_run_unary, true},
+    [VT_OP_SOFTPLUS] = {vt_run_unary, true},
+    [VT_OP_ERF] = {vt_run_unary, true},
+    [VT_OP_GELU] = {vt_run_unary, true},
+    [VT_OP_LOG] = {vt_run_unary, true},
+    [VT_OP_ABS] = {vt_run_unary, true},
+    [VT_OP_NEG] = {vt_run_unary, true},
+    [VT_OP_FLOOR] = {vt_run_unary, true},
+    [VT_OP_CEIL] = {vt_run_unary, true},
+    [VT_OP_RECIPROCAL] = {vt_run_unary, true},
+    [VT_OP_NOT] = {vt_run_not, false},
+    [VT_OP_MIN] = {vt_run_binary, true},
+    [VT_OP_MAX] = {vt_run_binary, true},
+    [VT_OP_EQUAL] = {vt_run_compare, true},
+    [VT_OP_GREATER] = {vt_run_compare, true},
+    [VT_OP_LESS] = {vt_run_compare, true},
+    [VT_OP_GREATER_OR_EQUAL] = {vt_run_compare, true},
+    [VT_OP_LESS_OR_EQUAL] = {vt_run_compare, true},
+    [VT_OP_AND] = {vt_run_logical, false},
+    [VT_OP_OR] = {vt_run_logical, false},
+    [VT_OP_WHERE] = {vt_run_where, false},
+    [VT_OP_GLOBAL_MAX_POOL] = {vt_run_global_pool, true},
+    [VT_OP_REDUCE_MAX] = {vt_run_reduce, true},
+    [VT_OP_REDUCE_MIN] = {vt_run_reduce, true},
+    [VT_OP_SPLIT] = {vt_run_split, false},
+    [VT_OP_EXPAND] = {vt_run_expand, false},
+    [VT_OP_TILE] = {vt_run_tile, false},
+    [VT_OP_SIZE] = {vt_run_size, false},
+    [VT_OP_RANGE] = {vt_run_range, true},
+    [VT_OP_ARG_MAX] = {vt_run_arg_max, true},
+    [VT_OP_TOP_K] = {vt_run_top_k, true},
+    [VT_OP_QUANTIZE_LINEAR] = {vt_run_quantize, false},
+    [VT_OP_DEQUANTIZE_LINEAR] = {vt_run_dequantize, false},
+    [VT_OP_CAST_LIKE] = {vt_run_cast_like, false},
 };
 
 enum vultus_status vt_op_fail(
@@ -96,9 +139,36 @@ static enum vultus_status check_tensors(const struct vt_op_call *call, struct vu
     return VULTUS_OK;
 }
 
+/* 8-bit integers are exact in single precision, too: pooling takes their maxima there. */
+static bool is_widened(enum vt_op op, enum vt_dtype dtype) {
+    if (!runners[op].widens) return false;
+    return dtype == VT_DTYPE_F16 || dtype == VT_DTYPE_BF16 ||
+           (op == VT_OP_MAX_POOL && (dtype == VT_DTYPE_I8 || dtype == VT_DTYPE_U8));
+}
+
+static enum vultus_status run_widened(const struct vt_op_call *call, struct vultus_error *error) {
+    enum vt_dtype narrow = call->inputs[0]->dtype;
+    struct vt_tensor *widened = vt_arena_alloc_array(call->arena, call->n_inputs, sizeof *widened);
+    const struct vt_tensor **inputs = vt_arena_alloc_array(call->arena, call->n_inputs, sizeof(struct vt_tensor *));
+    if (!widened || !inputs) return vt_fail_memory(error, "wide copies", call->n_inputs * sizeof *widened);
+    enum vultus_status status = VULTUS_OK;
+    for (size_t i = 0; !status && i < call->n_inputs; i++) {
+        if (!call->inputs[i]) continue;
+        widened[i] = *call->inputs[i];
+        inputs[i] = &widened[i];
+        if (widened[i].dtype == narrow) status = vt_op_convert(call, VT_DTYPE_F32, &widened[i], error);
+    }
+    struct vt_op_call wide = *call;
+    wide.inputs = inputs;
+    if (!status) status = runners[call->op].run(&wide, error);
+    for (size_t i = 0; !status && i < call->n_outputs; i++)
+        if (call->outputs[i].dtype == VT_DTYPE_F32) status = vt_op_convert(call, narrow, &call->outputs[i], error);
+    return status;
+}
+
 enum vultus_status vt_op_run(const struct vt_op_call *call, struct vultus_error *error) {
     const struct vt_op_info *info = vt_op_info(call->op);
-    if ((unsigned)call->op >= VT_OP_COUNT || !runners[call->op])
+    if ((unsigned)call->op >= VT_OP_COUNT || !runners[call->op].run)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "operator number %d is unknown", (int)call->op);
     if (call->n_inputs < (size_t)info->least_inputs || call->n_inputs > (size_t)info->most_inputs)
         return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "%zu inputs, allowed are %d to %d", call->n_inputs,
@@ -109,16 +179,17 @@ enum vultus_status vt_op_run(const struct vt_op_call *call, struct vultus_error 
     enum vultus_status status = check_tensors(call, error);
     if (status) return status;
     memset(call->outputs, 0, call->n_outputs * sizeof *call->outputs);
-    return runners[call->op](call, error);
+    if (call->n_inputs && is_widened(call->op, call->inputs[0]->dtype)) return run_widened(call, error);
+    return runners[call->op].run(call, error);
 }
 
 const struct vt_tensor *vt_op_input(const struct vt_op_call *call, size_t index) {
     return index < call->n_inputs ? call->inputs[index] : NULL;
 }
 
-enum vultus_status vt_op_alloc(const struct vt_op_call *call, enum vt_dtype dtype, int rank, const int64_t *dims,
-    struct vt_tensor **out, struct vultus_error *error) {
-    *out = &call->outputs[0];
+enum vultus_status vt_op_alloc_at(const struct vt_op_call *call, size_t index, enum vt_dtype dtype, int rank,
+    const int64_t *dims, struct vt_tensor **out, struct vultus_error *error) {
+    *out = &call->outputs[index];
     if (!vt_dims_valid(rank, dims, dtype, NULL)) {
         struct vt_tensor wanted = {.dtype = dtype, .rank = rank};
         char text[128];
@@ -128,6 +199,28 @@ enum vultus_status vt_op_alloc(const struct vt_op_call *call, enum vt_dtype dtyp
             vt_tensor_describe(&wanted, text, sizeof text));
     }
     return vt_tensor_alloc(call->arena, dtype, rank, dims, *out, error);
+}
+
+enum vultus_status vt_op_alloc(const struct vt_op_call *call, enum vt_dtype dtype, int rank, const int64_t *dims,
+    struct vt_tensor **out, struct vultus_error *error) {
+    return vt_op_alloc_at(call, 0, dtype, rank, dims, out, error);
+}
+
+enum vultus_status vt_op_convert(
+    const struct vt_op_call *call, enum vt_dtype dtype, struct vt_tensor *tensor, struct vultus_error *error) {
+    struct vt_tensor made;
+    if (tensor->dtype == dtype) return VULTUS_OK;
+    enum vultus_status status = vt_tensor_alloc(call->arena, dtype, tensor->rank, tensor->dims, &made, error);
+    if (status) return status;
+    bool by_float = vt_dtype_is_float(tensor->dtype) || (tensor->dtype == VT_DTYPE_U64 && vt_dtype_is_float(dtype));
+    for (int64_t i = 0; i < vt_tensor_count(tensor); i++) {
+        if (by_float)
+            vt_tensor_set(&made, i, vt_tensor_get(tensor, i));
+        else
+            vt_tensor_set_int(&made, i, vt_tensor_get_int(tensor, i));
+    }
+    *tensor = made;
+    return VULTUS_OK;
 }
 
 enum vultus_status vt_op_scratch(
@@ -265,6 +358,31 @@ enum vultus_status vt_op_broadcast(const struct vt_op_call *call, const struct v
     }
     stretched_strides(a, out->rank, out->a_strides);
     stretched_strides(b, out->rank, out->b_strides);
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_op_rows(const struct vt_op_call *call, const struct vt_tensor *a, const struct vt_tensor *b,
+    enum vt_dtype dtype, vt_op_row *row, struct vultus_error *error) {
+    struct vt_broadcast shape;
+    struct vt_tensor *out;
+    enum vultus_status status = vt_op_broadcast(call, a, b, &shape, error);
+    if (status) return status;
+    if (!row || a->dtype != b->dtype)
+        return vt_op_fail(call, error, row ? VULTUS_ERROR_INVALID : VULTUS_ERROR_UNSUPPORTED,
+            "operands of types %s and %s", vt_dtype_name(a->dtype), vt_dtype_name(b->dtype));
+    status = vt_op_alloc(call, dtype, shape.rank, shape.dims, &out, error);
+    if (status || vt_tensor_count(out) == 0) return status;
+    int outer = shape.rank > 0 ? shape.rank - 1 : 0;
+    int64_t width = shape.rank > 0 ? shape.dims[outer] : 1;
+    int64_t a_step = shape.rank > 0 ? shape.a_strides[outer] : 0, b_step = shape.rank > 0 ? shape.b_strides[outer] : 0;
+    int64_t size = (int64_t)vt_dtype_size(a->dtype), index[VT_MAX_RANK] = {0};
+    char *to = out->data;
+    do {
+        const char *left = (const char *)a->data + vt_index_offset(outer, index, shape.a_strides) * size;
+        const char *right = (const char *)b->data + vt_index_offset(outer, index, shape.b_strides) * size;
+        row(call->op, left, a_step, right, b_step, to, width);
+        to += width * (int64_t)vt_dtype_size(dtype);
+    } while (vt_index_next(outer, shape.dims, index));
     return VULTUS_OK;
 }
 

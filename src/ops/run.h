@@ -9,16 +9,21 @@
 /* Runs one call whose input count, output count and tensors vt_op_run has checked; every output starts zeroed. */
 typedef enum vultus_status vt_op_runner(const struct vt_op_call *call, struct vultus_error *error);
 
-vt_op_runner vt_run_conv, vt_run_fused_conv;
+vt_op_runner vt_run_conv, vt_run_fused_conv, vt_run_conv_transpose;
 vt_op_runner vt_run_gemm, vt_run_matmul, vt_run_fused_gemm;
 vt_op_runner vt_run_batch_norm, vt_run_instance_norm, vt_run_group_norm, vt_run_affine;
-vt_op_runner vt_run_max_pool, vt_run_average_pool, vt_run_global_average_pool;
-vt_op_runner vt_run_unary, vt_run_clip, vt_run_softmax;
+vt_op_runner vt_run_layer_norm, vt_run_lp_norm;
+vt_op_runner vt_run_max_pool, vt_run_average_pool, vt_run_global_pool;
+vt_op_runner vt_run_unary, vt_run_not, vt_run_clip, vt_run_softmax;
 vt_op_runner vt_run_binary, vt_run_pow, vt_run_prelu;
-vt_op_runner vt_run_reduce, vt_run_resize, vt_run_cast;
+vt_op_runner vt_run_compare, vt_run_logical, vt_run_where;
+vt_op_runner vt_run_reduce, vt_run_arg_max, vt_run_top_k, vt_run_resize;
+vt_op_runner vt_run_cast, vt_run_cast_like, vt_run_quantize, vt_run_dequantize;
 vt_op_runner vt_run_reshape, vt_run_flatten, vt_run_squeeze, vt_run_unsqueeze;
-vt_op_runner vt_run_identity, vt_run_dropout, vt_run_shape, vt_run_constant, vt_run_constant_of_shape;
-vt_op_runner vt_run_transpose, vt_run_slice, vt_run_concat, vt_run_gather, vt_run_pad;
+vt_op_runner vt_run_identity, vt_run_dropout, vt_run_shape, vt_run_size, vt_run_range;
+vt_op_runner vt_run_constant, vt_run_constant_of_shape;
+vt_op_runner vt_run_transpose, vt_run_slice, vt_run_split, vt_run_concat, vt_run_gather, vt_run_pad;
+vt_op_runner vt_run_expand, vt_run_tile;
 
 /* vt_fail with the operator's name in front of the sentence. */
 enum vultus_status vt_op_fail(const struct vt_op_call *call, struct vultus_error *error, enum vultus_status status,
@@ -30,6 +35,14 @@ const struct vt_tensor *vt_op_input(const struct vt_op_call *call, size_t index)
 /* Allocates outputs[0]. */
 enum vultus_status vt_op_alloc(const struct vt_op_call *call, enum vt_dtype dtype, int rank, const int64_t *dims,
     struct vt_tensor **out, struct vultus_error *error);
+
+/* The same of outputs[index]. */
+enum vultus_status vt_op_alloc_at(const struct vt_op_call *call, size_t index, enum vt_dtype dtype, int rank,
+    const int64_t *dims, struct vt_tensor **out, struct vultus_error *error);
+
+/* Replaces the tensor by a copy of that type; nothing happens when it has it. Values convert as vt_tensor_set does. */
+enum vultus_status vt_op_convert(
+    const struct vt_op_call *call, enum vt_dtype dtype, struct vt_tensor *tensor, struct vultus_error *error);
 
 /* Zeroed memory for a computation's own use, from the call's arena. */
 enum vultus_status vt_op_scratch(
@@ -80,6 +93,13 @@ struct vt_broadcast {
 };
 enum vultus_status vt_op_broadcast(const struct vt_op_call *call, const struct vt_tensor *a, const struct vt_tensor *b,
     struct vt_broadcast *out, struct vultus_error *error);
+
+/* One row of a broadcast operation; operands advance by their step in elements, the result is dense. */
+typedef void vt_op_row(
+    enum vt_op op, const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count);
+/* Allocates outputs[0], of type `dtype`, and computes it by rows; `row` NULL: the operands' type is not supported. */
+enum vultus_status vt_op_rows(const struct vt_op_call *call, const struct vt_tensor *a, const struct vt_tensor *b,
+    enum vt_dtype dtype, vt_op_row *row, struct vultus_error *error);
 
 /* out[index] = source[offset + index * strides], all in elements of out's type. */
 void vt_copy_strided(const struct vt_tensor *out, const void *source, int64_t offset, const int64_t *strides);

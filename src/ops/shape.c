@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -22,7 +23,13 @@ enum vultus_status vt_run_dropout(const struct vt_op_call *call, struct vultus_e
     const struct vt_tensor *training = vt_op_input(call, 2);
     if (training && (vt_tensor_count(training) != 1 || vt_tensor_get_int(training, 0) != 0))
         return vt_op_fail(call, error, VULTUS_ERROR_UNSUPPORTED, "training mode is set, only inference is supported");
-    return vt_run_identity(call, error);
+    enum vultus_status status = vt_run_identity(call, error);
+    if (status || call->n_outputs < 2) return status;
+    const struct vt_tensor *x = vt_op_input(call, 0);
+    struct vt_tensor *mask;
+    status = vt_op_alloc_at(call, 1, VT_DTYPE_BOOL, x->rank, x->dims, &mask, error);
+    if (!status && vt_tensor_bytes(mask) > 0) memset(mask->data, 1, vt_tensor_bytes(mask));
+    return status;
 }
 
 /* Replaces the one -1 of a target shape by what the element count leaves. */
@@ -120,6 +127,48 @@ enum vultus_status vt_run_shape(const struct vt_op_call *call, struct vultus_err
     struct vt_tensor *out;
     enum vultus_status status = vt_op_alloc(call, VT_DTYPE_I64, 1, &count, &out, error);
     if (!status && count > 0) memcpy(out->data, x->dims + start, (size_t)count * sizeof(int64_t));
+    return status;
+}
+
+enum vultus_status vt_run_size(const struct vt_op_call *call, struct vultus_error *error) {
+    struct vt_tensor *out;
+    enum vultus_status status = vt_op_alloc(call, VT_DTYPE_I64, 0, NULL, &out, error);
+    if (!status) *(int64_t *)out->data = vt_tensor_count(vt_op_input(call, 0));
+    return status;
+}
+
+/* How many steps of `delta` lead from `start` to just before `limit`; more than any tensor holds when too many. */
+static int64_t count_steps(int64_t start, int64_t limit, int64_t delta) {
+    bool up = delta > 0;
+    if (up ? limit <= start : limit >= start) return 0;
+    uint64_t span = up ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t steps = (span - 1) / (up ? (uint64_t)delta : 0 - (uint64_t)delta) + 1;
+    return steps > INT64_MAX ? INT64_MAX : (int64_t)steps;
+}
+
+enum vultus_status vt_run_range(const struct vt_op_call *call, struct vultus_error *error) {
+    const struct vt_tensor *x[3] = {vt_op_input(call, 0), vt_op_input(call, 1), vt_op_input(call, 2)};
+    for (int i = 0; i < 3; i++)
+        if (x[i]->dtype != x[0]->dtype || vt_tensor_count(x[i]) != 1)
+            return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "start, limit and delta must be three %s scalars",
+                vt_dtype_name(x[0]->dtype));
+    if (vt_tensor_get(x[2], 0) == 0) return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "delta is 0");
+    bool is_float = vt_dtype_is_float(x[0]->dtype);
+    double start = vt_tensor_get(x[0], 0), delta = vt_tensor_get(x[2], 0);
+    int64_t first = vt_tensor_get_int(x[0], 0), step = vt_tensor_get_int(x[2], 0);
+    int64_t count = count_steps(first, vt_tensor_get_int(x[1], 0), step ? step : 1);
+    if (is_float) {
+        double steps = ceil((vt_tensor_get(x[1], 0) - start) / delta);
+        count = steps > 0 ? (steps < 0x1p62 ? (int64_t)steps : INT64_MAX) : 0;
+    }
+    struct vt_tensor *out;
+    enum vultus_status status = vt_op_alloc(call, x[0]->dtype, 1, &count, &out, error);
+    for (int64_t i = 0; !status && i < count; i++) {
+        if (is_float)
+            vt_tensor_set(out, i, start + (double)i * delta);
+        else
+            vt_tensor_set_int(out, i, (int64_t)((uint64_t)first + (uint64_t)i * (uint64_t)step));
+    }
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "ops/run.h"
@@ -10,44 +11,98 @@ static enum vultus_status unsupported_type(
         call, error, VULTUS_ERROR_UNSUPPORTED, "elements of type %s are not supported", vt_dtype_name(x->dtype));
 }
 
-static double evaluate(enum vt_op op, double x, double alpha) {
+/* Attributes of the operators here; each reads those that it has. */
+struct parameters {
+    double alpha, beta;
+    bool by_tanh; /* Gelu's approximation */
+};
+
+static struct parameters read_parameters(const struct vt_op_call *call) {
+    double alpha = 1;
+    if (call->op == VT_OP_LEAKY_RELU) alpha = 0.01f;
+    if (call->op == VT_OP_HARD_SIGMOID) alpha = 0.2f;
+    if (call->op == VT_OP_HARD_SWISH) return (struct parameters){1.0 / 6, 0.5, false};
+    return (struct parameters){vt_attr_float(&call->attrs, "alpha", (float)alpha),
+        vt_attr_float(&call->attrs, "beta", 0.5f),
+        strcmp(vt_attr_string(&call->attrs, "approximate", "none"), "tanh") == 0};
+}
+
+static double gelu(double x, bool by_tanh) {
+    const double sqrt_half = 0.70710678118654752440, sqrt_2_by_pi = 0.79788456080286535588;
+    if (by_tanh) return 0.5 * x * (1 + tanh(sqrt_2_by_pi * (x + 0.044715 * x * x * x)));
+    return 0.5 * x * (1 + erf(x * sqrt_half));
+}
+
+static double hard_sigmoid(double x, const struct parameters *p) {
+    return vt_activate_f64(VT_ACT_CLIP, p->alpha * x + p->beta, 0, 1, 0);
+}
+
+static double evaluate(enum vt_op op, double x, const struct parameters *p) {
     switch (op) {
     case VT_OP_RELU: return vt_activate_f64(VT_ACT_RELU, x, 0, 0, 0);
-    case VT_OP_LEAKY_RELU: return vt_activate_f64(VT_ACT_LEAKY_RELU, x, alpha, 0, 0);
+    case VT_OP_LEAKY_RELU: return vt_activate_f64(VT_ACT_LEAKY_RELU, x, p->alpha, 0, 0);
     case VT_OP_SIGMOID: return vt_activate_f64(VT_ACT_SIGMOID, x, 0, 0, 0);
     case VT_OP_TANH: return vt_activate_f64(VT_ACT_TANH, x, 0, 0, 0);
     case VT_OP_EXP: return exp(x);
+    case VT_OP_ELU: return x < 0 ? p->alpha * expm1(x) : x;
+    case VT_OP_HARD_SIGMOID: return hard_sigmoid(x, p);
+    case VT_OP_HARD_SWISH: return x * hard_sigmoid(x, p);
+    case VT_OP_SOFTPLUS: return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+    case VT_OP_ERF: return erf(x);
+    case VT_OP_GELU: return gelu(x, p->by_tanh);
+    case VT_OP_LOG: return log(x);
+    case VT_OP_ABS: return fabs(x);
+    case VT_OP_NEG: return -x;
+    case VT_OP_FLOOR: return floor(x);
+    case VT_OP_CEIL: return ceil(x);
+    case VT_OP_RECIPROCAL: return 1 / x;
     default: return sqrt(x);
     }
+}
+
+/* The least integer has no counterpart and stays as it is. */
+static int64_t evaluate_integer(enum vt_op op, int64_t x) {
+    int64_t negated = (int64_t)(0 - (uint64_t)x);
+    if (op == VT_OP_NEG) return negated;
+    return x >= 0 ? x : op == VT_OP_ABS ? negated : 0;
+}
+
+static bool takes_integers(enum vt_op op, enum vt_dtype dtype) {
+    bool is_signed = dtype == VT_DTYPE_I64 || dtype == VT_DTYPE_I32 || dtype == VT_DTYPE_I16 || dtype == VT_DTYPE_I8;
+    return is_signed && (op == VT_OP_RELU || op == VT_OP_ABS || op == VT_OP_NEG);
 }
 
 enum vultus_status vt_run_unary(const struct vt_op_call *call, struct vultus_error *error) {
     const struct vt_tensor *x = vt_op_input(call, 0);
     struct vt_tensor *out;
-    double alpha = vt_attr_float(&call->attrs, "alpha", 0.01f); /* LeakyRelu's default */
+    const struct parameters parameters = read_parameters(call);
     enum vultus_status status = vt_op_alloc(call, x->dtype, x->rank, x->dims, &out, error);
     if (status) return status;
     int64_t count = vt_tensor_count(x);
     if (x->dtype == VT_DTYPE_F32) {
         const float *from = x->data;
         float *to = out->data;
-        for (int64_t i = 0; i < count; i++) to[i] = (float)evaluate(call->op, from[i], alpha);
+        for (int64_t i = 0; i < count; i++) to[i] = (float)evaluate(call->op, from[i], &parameters);
     } else if (x->dtype == VT_DTYPE_F64) {
         const double *from = x->data;
         double *to = out->data;
-        for (int64_t i = 0; i < count; i++) to[i] = evaluate(call->op, from[i], alpha);
-    } else if (call->op == VT_OP_RELU && x->dtype == VT_DTYPE_I64) {
-        const int64_t *from = x->data;
-        int64_t *to = out->data;
-        for (int64_t i = 0; i < count; i++) to[i] = vt_max_i64(from[i], 0);
-    } else if (call->op == VT_OP_RELU && x->dtype == VT_DTYPE_I32) {
-        const int32_t *from = x->data;
-        int32_t *to = out->data;
-        for (int64_t i = 0; i < count; i++) to[i] = from[i] > 0 ? from[i] : 0;
+        for (int64_t i = 0; i < count; i++) to[i] = evaluate(call->op, from[i], &parameters);
+    } else if (takes_integers(call->op, x->dtype)) {
+        for (int64_t i = 0; i < count; i++)
+            vt_tensor_set_int(out, i, evaluate_integer(call->op, vt_tensor_get_int(x, i)));
     } else {
         return unsupported_type(call, x, error);
     }
     return VULTUS_OK;
+}
+
+enum vultus_status vt_run_not(const struct vt_op_call *call, struct vultus_error *error) {
+    const struct vt_tensor *x = vt_op_input(call, 0);
+    struct vt_tensor *out;
+    if (x->dtype != VT_DTYPE_BOOL) return unsupported_type(call, x, error);
+    enum vultus_status status = vt_op_alloc(call, VT_DTYPE_BOOL, x->rank, x->dims, &out, error);
+    for (int64_t i = 0; !status && i < vt_tensor_count(x); i++) vt_tensor_set_int(out, i, !vt_tensor_get_int(x, i));
+    return status;
 }
 
 #define CLIP_ELEMENTS(T)                                                                                               \
@@ -80,6 +135,12 @@ enum vultus_status vt_run_clip(const struct vt_op_call *call, struct vultus_erro
     case VT_DTYPE_F64: CLIP_ELEMENTS(double); break;
     case VT_DTYPE_I64: CLIP_ELEMENTS(int64_t); break;
     case VT_DTYPE_I32: CLIP_ELEMENTS(int32_t); break;
+    case VT_DTYPE_I16: CLIP_ELEMENTS(int16_t); break;
+    case VT_DTYPE_I8: CLIP_ELEMENTS(int8_t); break;
+    case VT_DTYPE_U64: CLIP_ELEMENTS(uint64_t); break;
+    case VT_DTYPE_U32: CLIP_ELEMENTS(uint32_t); break;
+    case VT_DTYPE_U16: CLIP_ELEMENTS(uint16_t); break;
+    case VT_DTYPE_U8: CLIP_ELEMENTS(uint8_t); break;
     default: return unsupported_type(call, x, error);
     }
     return VULTUS_OK;

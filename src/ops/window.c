@@ -135,3 +135,45 @@ enum vultus_status vt_window_resolve(const struct vt_attrs *attrs, const int64_t
         status = resolve_axis(window, axis, mode, in[axis], &out[axis], error);
     return status;
 }
+
+/* `out` comes with the size that the attribute output_shape or auto_pad demands, or -1. */
+static enum vultus_status resolve_transposed_axis(struct vt_window *window, int axis, enum auto_pad mode, int64_t in,
+    int64_t more, int64_t *out, struct vultus_error *error) {
+    int64_t *before = &window->pad[axis], *after = &window->pad[axis + 2];
+    int64_t extent = window->dilation[axis] * (window->kernel[axis] - 1) + 1;
+    if (in < 1 || in > LARGEST_SIZE >> 20)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "the input's %s is %lld, allowed are 1 to %lld", axis_names[axis],
+            (long long)in, (long long)(LARGEST_SIZE >> 20));
+    int64_t whole = window->stride[axis] * (in - 1) + more + extent;
+    if (mode == AUTO_PAD_VALID) *before = *after = 0;
+    if (*out < 0 && (mode == AUTO_PAD_SAME_UPPER || mode == AUTO_PAD_SAME_LOWER)) *out = in * window->stride[axis];
+    if (*out < 0) {
+        *out = whole - *before - *after;
+    } else {
+        int64_t total = vt_max_i64(whole - *out, 0);
+        *before = mode == AUTO_PAD_SAME_UPPER ? total / 2 : total - total / 2;
+        *after = total - *before;
+    }
+    if (*out >= 0) return VULTUS_OK;
+    return vt_fail(error, VULTUS_ERROR_INVALID, "the padding takes more than the whole %lld pixels of %s",
+        (long long)whole, axis_names[axis]);
+}
+
+enum vultus_status vt_window_resolve_transposed(const struct vt_attrs *attrs, const int64_t *weight_dims,
+    const int64_t in[2], struct vt_window *window, int64_t out[2], struct vultus_error *error) {
+    *window = (struct vt_window){.stride = {1, 1}, .dilation = {1, 1}};
+    enum auto_pad mode = AUTO_PAD_NOTSET;
+    int64_t more[2] = {0, 0};
+    out[0] = out[1] = -1;
+    enum vultus_status status = read_kernel(attrs, weight_dims, window, error);
+    if (!status) status = read_ints(attrs, "strides", 1, window->stride, 2, error);
+    if (!status) status = read_ints(attrs, "dilations", 1, window->dilation, 2, error);
+    if (!status) status = read_ints(attrs, "pads", 0, window->pad, 4, error);
+    if (!status) status = read_ints(attrs, "output_padding", 0, more, 2, error);
+    if (!status) status = read_ints(attrs, "output_shape", 0, out, 2, error);
+    if (!status) status = read_auto_pad(attrs, &mode, error);
+    if (!status) status = read_flags(attrs, true, window, error);
+    for (int axis = 0; !status && axis < 2; axis++)
+        status = resolve_transposed_axis(window, axis, mode, in[axis], more[axis], &out[axis], error);
+    return status;
+}

@@ -28,6 +28,10 @@ enum vt_dtype vt_dtype_from_name(const char *name) {
     return VT_DTYPE_NONE;
 }
 
+bool vt_dtype_is_float(enum vt_dtype dtype) {
+    return dtype == VT_DTYPE_F32 || dtype == VT_DTYPE_F64 || dtype == VT_DTYPE_F16 || dtype == VT_DTYPE_BF16;
+}
+
 int64_t vt_tensor_count(const struct vt_tensor *tensor) {
     int64_t count = 1;
     for (int i = 0; i < tensor->rank; i++) count *= tensor->dims[i];
@@ -92,10 +96,15 @@ char *vt_tensor_describe(const struct vt_tensor *tensor, char *text, size_t size
     return text;
 }
 
-static int64_t int_from_double(double value) {
+static int64_t int_from_double(double value, int64_t least, int64_t most) {
     if (!(value == value)) return 0;
-    if (value >= 0x1p63) return INT64_MAX;
-    return value <= -0x1p63 ? INT64_MIN : (int64_t)value;
+    if (value >= (double)most) return most;
+    return value <= (double)least ? least : (int64_t)value;
+}
+
+static uint64_t unsigned_from_double(double value) {
+    if (!(value > 0)) return 0;
+    return value >= 0x1p64 ? UINT64_MAX : (uint64_t)value;
 }
 
 double vt_tensor_get(const struct vt_tensor *tensor, int64_t i) {
@@ -126,9 +135,51 @@ int64_t vt_tensor_get_int(const struct vt_tensor *tensor, int64_t i) {
     case VT_DTYPE_F32:
     case VT_DTYPE_F64:
     case VT_DTYPE_F16:
-    case VT_DTYPE_BF16: return int_from_double(vt_tensor_get(tensor, i));
+    case VT_DTYPE_BF16: return int_from_double(vt_tensor_get(tensor, i), INT64_MIN, INT64_MAX);
     case VT_DTYPE_NONE:
     case VT_DTYPE_COUNT: break;
     }
     return 0;
+}
+
+void vt_tensor_set(const struct vt_tensor *tensor, int64_t i, double value) {
+    void *data = tensor->data;
+    switch (tensor->dtype) {
+    case VT_DTYPE_F32: ((float *)data)[i] = (float)value; break;
+    case VT_DTYPE_F64: ((double *)data)[i] = value; break;
+    case VT_DTYPE_F16: ((uint16_t *)data)[i] = vt_f32_to_f16((float)value); break;
+    case VT_DTYPE_BF16: ((uint16_t *)data)[i] = vt_f32_to_bf16((float)value); break;
+    case VT_DTYPE_I64: ((int64_t *)data)[i] = int_from_double(value, INT64_MIN, INT64_MAX); break;
+    case VT_DTYPE_I32: ((int32_t *)data)[i] = (int32_t)int_from_double(value, INT32_MIN, INT32_MAX); break;
+    case VT_DTYPE_I16: ((int16_t *)data)[i] = (int16_t)int_from_double(value, INT16_MIN, INT16_MAX); break;
+    case VT_DTYPE_I8: ((int8_t *)data)[i] = (int8_t)int_from_double(value, INT8_MIN, INT8_MAX); break;
+    case VT_DTYPE_U64: ((uint64_t *)data)[i] = unsigned_from_double(value); break;
+    case VT_DTYPE_U32: ((uint32_t *)data)[i] = (uint32_t)int_from_double(value, 0, UINT32_MAX); break;
+    case VT_DTYPE_U16: ((uint16_t *)data)[i] = (uint16_t)int_from_double(value, 0, UINT16_MAX); break;
+    case VT_DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)int_from_double(value, 0, UINT8_MAX); break;
+    case VT_DTYPE_BOOL: ((uint8_t *)data)[i] = value != 0; break;
+    case VT_DTYPE_NONE:
+    case VT_DTYPE_COUNT: break;
+    }
+}
+
+void vt_tensor_set_int(const struct vt_tensor *tensor, int64_t i, int64_t value) {
+    void *data = tensor->data;
+    switch (tensor->dtype) {
+    case VT_DTYPE_F32: ((float *)data)[i] = (float)value; break;
+    case VT_DTYPE_F64:
+    case VT_DTYPE_F16:
+    case VT_DTYPE_BF16: vt_tensor_set(tensor, i, (double)value); break;
+    case VT_DTYPE_I64:
+    case VT_DTYPE_U64: ((int64_t *)data)[i] = value; break;
+    case VT_DTYPE_I32:
+    case VT_DTYPE_U32: ((int32_t *)data)[i] = (int32_t)value; break;
+    case VT_DTYPE_I16:
+    case VT_DTYPE_U16: ((int16_t *)data)[i] = (int16_t)value; break;
+    case VT_DTYPE_I8:
+    case VT_DTYPE_U8: ((int8_t *)data)[i] = (int8_t)value; break;
+    case VT_DTYPE_BOOL: ((uint8_t *)data)[i] = value != 0; break;
+    case VT_DTYPE_NONE:
+    case VT_DTYPE_COUNT: break;
+    }
 }

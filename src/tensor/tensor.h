@@ -31,6 +31,7 @@ enum vt_dtype {
 size_t vt_dtype_size(enum vt_dtype dtype);
 const char *vt_dtype_name(enum vt_dtype dtype);
 enum vt_dtype vt_dtype_from_name(const char *name); /* VT_DTYPE_NONE when unknown */
+bool vt_dtype_is_float(enum vt_dtype dtype);
 
 /*
  * A dense row-major tensor, or a view of one: whoever made `data` owns it. Rank 0 is a scalar; a dimension may be 0.
@@ -67,5 +68,11 @@ uint16_t vt_f32_to_bf16(float value);
 /* Element `i` converted to double / int64 (integers exactly in the latter). */
 double vt_tensor_get(const struct vt_tensor *tensor, int64_t i);
 int64_t vt_tensor_get_int(const struct vt_tensor *tensor, int64_t i);
+/*
+ * Element `i` converted from double / int64. Doubles are truncated towards 0 and saturate in integer types, NaN becomes
+ * 0 there; integers that do not fit keep their low bits.
+ */
+void vt_tensor_set(const struct vt_tensor *tensor, int64_t i, double value);
+void vt_tensor_set_int(const struct vt_tensor *tensor, int64_t i, int64_t value);
 
 #endif
