@@ -63,6 +63,8 @@ static struct vt_plan_step *lower_reference(struct vt_lowering *l, const struct 
     uint32_t output = vt_lower_new_plain(l, n->outputs[0]);
     struct vt_plan_step *step = emit(l, VT_STEP_REFERENCE, n, inputs, (uint32_t)n->n_inputs, output);
     if (!step) return NULL;
+    for (size_t i = 1; i < n->n_outputs; i++)
+        if (!vt_lower_add_output(l, vt_lower_new_plain(l, n->outputs[i]))) return NULL;
     step->op = n->op;
     step->attrs = (struct vt_attrs){copy_attrs(l, &n->attrs), n->attrs.count};
     return step->attrs.items ? step : NULL;
@@ -305,7 +307,7 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
     case VT_OP_MAX_POOL:
     case VT_OP_AVERAGE_POOL:
     case VT_OP_GLOBAL_AVERAGE_POOL:
-        if (is_plane(l, n)) return lower_pool(l, n);
+        if (is_plane(l, n) && n->n_outputs == 1) return lower_pool(l, n);
         break;
     case VT_OP_RESIZE:
         if (!is_plane(l, n) || !is_nearest_upsample(n)) break;
@@ -344,7 +346,7 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
         break;
     default: break;
     }
-    if (is_reshape(n->op)) {
+    if (is_reshape(n->op) && n->n_outputs == 1) {
         uint32_t source = vt_lower_plain(l, n->inputs[0]);
         *handled = source != VT_PLAN_NONE && l->value_notes[source].buffer != VT_PLAN_NONE &&
                    vt_lower_view(l, n->outputs[0], source) != VT_PLAN_NONE;

@@ -99,6 +99,18 @@ struct vt_plan_step *vt_lower_new_step(struct vt_lowering *l, enum vt_step kind,
     return step;
 }
 
+bool vt_lower_add_output(struct vt_lowering *l, uint32_t output) {
+    uint32_t last = l->plan->n_steps - 1;
+    struct vt_plan_step *step = &l->plan->steps[last];
+    uint32_t *outputs = vt_arena_alloc_array(&l->plan->arena, step->n_outputs + 1, sizeof *outputs);
+    if (!outputs || output == VT_PLAN_NONE) return false;
+    memcpy(outputs, step->outputs, step->n_outputs * sizeof *outputs);
+    touch(l, outputs[step->n_outputs] = output, last);
+    step->outputs = outputs;
+    step->n_outputs++;
+    return true;
+}
+
 bool vt_lower_can_block(const struct vt_value *value) {
     int64_t dims[VT_MAX_RANK];
     return value->dtype == VT_DTYPE_F32 && value->rank == 4 && vt_value_static_dims(value, dims) && dims[0] == 1 &&

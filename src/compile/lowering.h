@@ -66,6 +66,9 @@ uint32_t vt_lower_channel_constant(struct vt_lowering *lowering, const char *nam
 struct vt_plan_step *vt_lower_new_step(struct vt_lowering *lowering, enum vt_step kind, const char *name,
     const uint32_t *inputs, uint32_t n_inputs, uint32_t output);
 
+/* One more output of the newest step; false after an allocation failure (VT_PLAN_NONE among them). */
+bool vt_lower_add_output(struct vt_lowering *lowering, uint32_t output);
+
 /* The value in the wanted form, converting where it is not there yet; VT_PLAN_NONE on failure. */
 uint32_t vt_lower_plain(struct vt_lowering *lowering, const struct vt_value *value);
 /* With a border of at least pad[] (NULL: any) filled by `border` (NULL: zeros; not looked at when pad is all 0). */
