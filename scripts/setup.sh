@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing on Debian 12: setup.sh [build] [tests]
 #   build  compiler, meson, and the libraries that vultus and its unit tests link
-#   tests  clang, clang-format and a Python environment in .venv (unless $PYTHON names one)
+#   tests  clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,9 @@ build_packages=(build-essential pkg-config meson ninja-build git libssl-dev libx
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
+
+# The last package that ships ONNX's node tests; only its files are used, it is not installed.
+node_tests_version=1.17.0
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -54,12 +57,27 @@ python_environment() {
     echo "${python_packages[*]}" >"$stamp"
 }
 
+node_tests() {
+    local target=build/onnx-node-tests/$node_tests_version
+    [ ! -d "$target" ] || return 0
+    echo "setup: fetching the node tests of onnx $node_tests_version"
+    local scratch
+    scratch=$(mktemp -d)
+    "${PYTHON:-.venv/bin/python}" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --python-version 3.11 --platform manylinux2014_x86_64 -d "$scratch" "onnx==$node_tests_version"
+    "${PYTHON:-.venv/bin/python}" -m zipfile -e "$scratch"/onnx-*.whl "$scratch/unpacked"
+    mkdir -p "$(dirname "$target")"
+    mv "$scratch/unpacked/onnx/backend/test/data/node" "$target"
+    rm -rf "$scratch"
+}
+
 for part in "$@"; do
     case $part in
     build) install_packages "${build_packages[@]}" ;;
     tests)
         install_packages "${build_packages[@]}" "${test_packages[@]}"
         python_environment
+        node_tests
         ;;
     *)
         echo "usage: setup.sh [build] [tests]" >&2

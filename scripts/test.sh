@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden models asan tsan clang nocompiler noonednn
+# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden conformance models asan tsan clang
+# nocompiler noonednn
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
@@ -63,13 +64,14 @@ stage_default() { build default build && unit default build; }
 stage_style() { build style build && black_box style build tests/style; }
 stage_cli() { build cli build && black_box cli build tests/cli; }
 stage_golden() { build golden build && black_box golden build tests/golden; }
+stage_conformance() { build conformance build && black_box conformance build tests/conformance; }
 stage_models() { build models build && black_box models build tests/models; }
 stage_asan() {
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
     unit asan build-asan --timeout-multiplier 10
-    black_box asan build-asan tests/cli
+    black_box asan build-asan tests/cli tests/conformance
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1
@@ -88,7 +90,7 @@ stage_nocompiler() {
 }
 stage_noonednn() { build noonednn build-noonednn -Donednn=disabled && unit noonednn build-noonednn; }
 
-[ $# -gt 0 ] || set -- default style cli golden models asan tsan clang nocompiler noonednn
+[ $# -gt 0 ] || set -- default style cli golden conformance models asan tsan clang nocompiler noonednn
 mkdir -p "$results"
 rm -f "$results"/*
 [ -d "$VULTUS_TEST_DATA/models" ] ||

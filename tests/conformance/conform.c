@@ -66,6 +66,11 @@ static enum vultus_status check_counts(
         n_outputs, t->n_inputs, t->n_outputs);
 }
 
+/* The test data hold the bits of bfloat16 as uint16. */
+static void take_type(struct vt_tensor *tensor, enum vt_dtype wanted) {
+    if (tensor->dtype == VT_DTYPE_U16 && wanted == VT_DTYPE_BF16) tensor->dtype = wanted;
+}
+
 static enum vultus_status interpret(struct test *t, struct vultus_error *error) {
     struct vt_mapped_file file;
     struct vt_graph *graph = NULL;
@@ -73,8 +78,10 @@ static enum vultus_status interpret(struct test *t, struct vultus_error *error) 
     if (status) return status;
     status = vt_onnx_read(file.data, file.size, t->model, NULL, &graph, error);
     if (!status) status = check_counts(t, graph->n_inputs, graph->n_outputs, error);
-    for (size_t i = 0; !status && i < t->n_inputs; i++)
+    for (size_t i = 0; !status && i < t->n_inputs; i++) {
+        take_type(&t->given[i], graph->inputs[i]->dtype);
         status = vt_graph_bind_input(graph, graph->inputs[i], t->given[i].dims, t->given[i].rank, error);
+    }
     if (!status) status = vt_graph_infer(graph, error);
     if (!status) status = vt_graph_run(graph, t->given, t->made, &t->arena, error);
     vt_graph_destroy(graph);
@@ -160,6 +167,7 @@ static enum vultus_status run_test(struct vultus_runtime *runtime, char *line, s
     vt_arena_init(&t.arena, MEMORY);
     enum vultus_status status = read_tensors(&t, error);
     if (!status) status = runtime ? run_plan(runtime, &t, error) : interpret(&t, error);
+    for (size_t i = 0; i < t.n_outputs; i++) take_type(&t.wanted[i], t.made[i].dtype);
     for (size_t i = 0; !status && i < t.n_outputs; i++) status = compare(&t.made[i], &t.wanted[i], i, error);
     for (size_t i = 0; i < t.n_files; i++) vt_unmap_file(&t.files[i]);
     vt_arena_fini(&t.arena);
