@@ -42,6 +42,14 @@ static enum vultus_status bypass(struct vt_rewrite *rewrite, struct vt_node *nod
     return VULTUS_OK;
 }
 
+/* Secondary outputs that nothing reads; the number of a Split's outputs says how it splits. */
+static void trim_outputs(struct vt_node *node, size_t *changed) {
+    while (node->op != VT_OP_SPLIT && node->n_outputs > 1 && node->outputs[node->n_outputs - 1]->uses == 0) {
+        node->outputs[--node->n_outputs]->producer = NULL;
+        if (changed) ++*changed;
+    }
+}
+
 static bool is_unread(const struct vt_node *node) {
     for (size_t i = 0; i < node->n_outputs; i++)
         if (node->outputs[i] && node->outputs[i]->uses > 0) return false;
@@ -53,6 +61,7 @@ enum vultus_status vt_pass_eliminate(struct vt_graph *graph, size_t *changed, st
     if (status) return status;
     for (struct vt_node *node = graph->last, *previous; node; node = previous) {
         previous = node->previous;
+        trim_outputs(node, changed);
         if (!is_unread(node)) continue;
         vt_graph_remove_node(graph, node);
         if (changed) ++*changed;

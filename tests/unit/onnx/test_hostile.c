@@ -145,7 +145,7 @@ static void repeated_fields_do_not_exhaust_memory(void **state) {
     node = node_of("Relu", "x", "y");
     for (int i = 0; i < 100000; ++i) put_text(&node, 2, "");
     put_node(&graph, &node);
-    expect_refusal(&graph, VULTUS_ERROR_LIMIT, "more than 8 outputs");
+    expect_refusal(&graph, VULTUS_ERROR_LIMIT, "more than 64 outputs");
 
     graph = small_graph();
     node = node_of("Relu", "x", "y");

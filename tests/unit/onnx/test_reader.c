@@ -289,12 +289,12 @@ static void unknown_fields_are_stepped_over(void **state) {
 
 static void opsets_outside_are_refused(void **state) {
     (void)state;
-    static const int64_t opsets[] = {8, 22, 0, -1, INT64_MAX};
+    static const int64_t opsets[] = {6, 23, 0, -1, INT64_MAX};
     for (size_t i = 0; i < sizeof opsets / sizeof *opsets; ++i) {
         struct encoder graph = identity_graph();
-        read_bad(&graph, opsets[i], VULTUS_ERROR_UNSUPPORTED, "opset |outside 9 to 21");
+        read_bad(&graph, opsets[i], VULTUS_ERROR_UNSUPPORTED, "opset |outside 7 to 22");
     }
-    for (int64_t opset = 9; opset <= 21; ++opset) {
+    for (int64_t opset = 7; opset <= 22; ++opset) {
         struct encoder graph = identity_graph();
         struct reading reading = read_good(&graph, opset);
         assert_int_equal(reading.graph->opset, opset);

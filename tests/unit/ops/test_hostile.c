@@ -20,17 +20,30 @@ static int64_t random_int(void) {
 
 /*
  * Shapes that usually fit an operator, so that random calls get past the first checks: per input the rank of a float32
- * tensor whose dims are all 2, i for a vector of four small integers, or - for a missing input.
+ * tensor whose dims are all 2, i for a vector of four small integers, k for one of them, b for two truths, q for two
+ * small bytes, or - for a missing input.
  */
 static const char *usual_inputs(enum vt_op op) {
     switch (op) {
     case VT_OP_CONV: return "441";
+    case VT_OP_CONV_TRANSPOSE: return "44-";
     case VT_OP_FUSED_CONV: return "441114";
     case VT_OP_GEMM: return "222";
     case VT_OP_FUSED_GEMM: return "22112";
     case VT_OP_BATCH_NORM: return "41111";
     case VT_OP_CLIP: return "400";
     case VT_OP_RESIZE: return "4--i";
+    case VT_OP_AND:
+    case VT_OP_OR: return "bb";
+    case VT_OP_NOT: return "b";
+    case VT_OP_WHERE: return "b44";
+    case VT_OP_EXPAND:
+    case VT_OP_TILE: return "4i";
+    case VT_OP_TOP_K: return "4k";
+    case VT_OP_SPLIT: return "4-";
+    case VT_OP_RANGE: return "000";
+    case VT_OP_QUANTIZE_LINEAR: return "40-";
+    case VT_OP_DEQUANTIZE_LINEAR: return "q0-";
     case VT_OP_RESHAPE:
     case VT_OP_UNSQUEEZE:
     case VT_OP_SQUEEZE:
@@ -75,12 +88,14 @@ static struct vt_tensor make_tensor(
 
 static struct vt_tensor usual_tensor(struct vt_arena *arena, char kind) {
     int64_t dims[VT_MAX_RANK];
-    int rank = kind == 'i' ? 1 : kind - '0';
+    bool is_vector = kind >= 'a';
+    enum vt_dtype dtype = kind == 'b' ? VT_DTYPE_BOOL : kind == 'q' ? VT_DTYPE_U8 : VT_DTYPE_I64;
+    int rank = is_vector ? 1 : kind - '0';
     for (int axis = 0; axis < rank; axis++) {
-        dims[axis] = kind == 'i' ? 4 : 2;
+        dims[axis] = kind == 'k' ? 1 : kind == 'i' ? 4 : 2;
         if (random_below(24) == 0) dims[axis] = (int64_t)random_below(4);
     }
-    return make_tensor(arena, kind == 'i' ? VT_DTYPE_I64 : VT_DTYPE_F32, rank, dims, true);
+    return make_tensor(arena, is_vector ? dtype : VT_DTYPE_F32, rank, dims, true);
 }
 
 static struct vt_tensor random_tensor(struct vt_arena *arena) {
@@ -95,11 +110,16 @@ static struct vt_tensor random_tensor(struct vt_arena *arena) {
 
 static struct vt_attr random_attr(struct vt_arena *arena) {
     static const char *const ints[] = {"axis", "group", "transA", "transB", "ceil_mode", "count_include_pad",
-        "keepdims", "allowzero", "to", "start", "end", "num_groups", "act1", "act2", "noop_with_empty_axes"};
-    static const char *const lists[] = {"kernel_shape", "strides", "pads", "dilations", "perm", "axes"};
+        "keepdims", "allowzero", "to", "start", "end", "num_groups", "act1", "act2", "noop_with_empty_axes", "block_size",
+        "output_dtype", "largest", "select_last_index", "p", "storage_order"};
+    static const char *const lists[] = {"kernel_shape", "strides", "pads", "dilations", "perm", "axes", "output_shape",
+        "output_padding"};
     static const char *const strings[][2] = {{"auto_pad", "SAME_UPPER"}, {"auto_pad", "SAME_LOWER"},
         {"auto_pad", "VALID"}, {"mode", "linear"}, {"mode", "edge"}, {"mode", "reflect"},
-        {"coordinate_transformation_mode", "align_corners"}, {"nearest_mode", "ceil"}};
+        {"mode", "wrap"}, {"coordinate_transformation_mode", "align_corners"},
+        {"coordinate_transformation_mode", "tf_crop_and_resize"},
+        {"coordinate_transformation_mode", "half_pixel_symmetric"}, {"keep_aspect_ratio_policy", "not_larger"},
+        {"nearest_mode", "ceil"}};
     switch (random_below(4)) {
     case 0: return attr_int(ints[random_below(COUNT(ints))], random_int());
     case 1: {
@@ -137,12 +157,13 @@ static void random_operands(
 
 static bool random_call(enum vt_op op) {
     struct vt_arena arena, results;
-    struct vt_tensor tensors[6], out;
+    struct vt_tensor tensors[6], outs[3];
     const struct vt_tensor *inputs[6] = {NULL};
     struct vt_attr attrs[4];
     vt_arena_init(&arena, 0);
     vt_arena_init(&results, (size_t)1 << 22);
-    struct vt_op_call call = {.op = op, .inputs = inputs, .outputs = &out, .n_outputs = 1, .arena = &results};
+    struct vt_op_call call = {.op = op, .inputs = inputs, .outputs = outs, .arena = &results};
+    call.n_outputs = vt_op_info(op)->most_outputs > 1 ? 1 + random_below(2) : 1;
     random_operands(&arena, &call, tensors, inputs);
     call.attrs.items = attrs;
     if (random_below(8)) attrs[call.attrs.count++] = needed_attr(op);
@@ -151,9 +172,10 @@ static bool random_call(enum vt_op op) {
     enum vultus_status status = vt_op_run(&call, &error);
     if (status) {
         assert_true(strlen(error.text) > 20);
-    } else {
-        assert_true(vt_dims_valid(out.rank, out.dims, out.dtype, NULL));
-        assert_true(out.data || vt_tensor_count(&out) == 0);
+    }
+    for (size_t i = 0; !status && i < call.n_outputs; i++) {
+        assert_true(vt_dims_valid(outs[i].rank, outs[i].dims, outs[i].dtype, NULL));
+        assert_true(outs[i].data || vt_tensor_count(&outs[i]) == 0);
     }
     vt_arena_fini(&results);
     vt_arena_fini(&arena);
@@ -213,6 +235,8 @@ static void memory_limits_are_respected(void **state) {
     (void)state;
     struct vt_tensor x = ramp(DIMS(1, 2, 4, 4), 0, 1), weight = ramp(DIMS(2, 2, 2, 2), 0, 1);
     struct vt_tensor sizes = VECTOR_I64(1, 2, 8, 8), pads = VECTOR_I64(0, 0, 1, 1, 0, 0, 1, 1), two = VECTOR_I64(2);
+    struct vt_tensor half = view(VT_DTYPE_F16, DIMS(2), (uint16_t[]){0x3c00, 0x4000}),
+                     flags = view(VT_DTYPE_BOOL, DIMS(4), (uint8_t[]){1, 0, 1, 0});
     const struct {
         enum vt_op op;
         struct operands inputs;
@@ -224,6 +248,11 @@ static void memory_limits_are_respected(void **state) {
         {VT_OP_REDUCE_SUM, INPUTS(&x)},
         {VT_OP_POW, INPUTS(&x, &two)},
         {VT_OP_CONCAT, INPUTS(&x, &x)},
+        {VT_OP_CONV_TRANSPOSE, INPUTS(&x, &weight)},
+        {VT_OP_WHERE, INPUTS(&flags, &x, &x)},
+        {VT_OP_TOP_K, INPUTS(&x, &two)},
+        {VT_OP_ADD, INPUTS(&half, &half)},
+        {VT_OP_TILE, INPUTS(&x, &sizes)},
     };
     for (size_t i = 0; i < COUNT(calls); i++) {
         bool done = false;

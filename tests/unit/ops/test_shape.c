@@ -186,7 +186,7 @@ static void pad(void **state) {
     expect_failure(VT_OP_PAD, NO_ATTRS, INPUTS(&m, &two_one), VULTUS_ERROR_INVALID, "2 axes need 4 integers");
     expect_failure(VT_OP_PAD, NO_ATTRS, INPUTS(&v, &two_one, &ints), VULTUS_ERROR_INVALID, "the constant is int64[1]");
     expect_failure(
-        VT_OP_PAD, ATTRS(attr_string("mode", "wrap")), INPUTS(&v, &two_one), VULTUS_ERROR_UNSUPPORTED, "wrap");
+        VT_OP_PAD, ATTRS(attr_string("mode", "odd")), INPUTS(&v, &two_one), VULTUS_ERROR_UNSUPPORTED, "odd");
 }
 
 /* A resize of 1x1x1xN to `width`. */
@@ -254,10 +254,9 @@ static void resizes_that_are_refused(void **state) {
     expect_failure(VT_OP_RESIZE, attrs, INPUTS(__VA_ARGS__), VULTUS_ERROR_UNSUPPORTED, part)
 #define WRONG(attrs, part, ...) expect_failure(VT_OP_RESIZE, attrs, INPUTS(__VA_ARGS__), VULTUS_ERROR_INVALID, part)
     REFUSED(ATTRS(attr_string("mode", "cubic")), "attribute mode is \"cubic\"", &v, NULL, NULL, &two);
-    REFUSED(ATTRS(attr_string("coordinate_transformation_mode", "tf_crop_and_resize")), "tf_crop_and_resize", &v, NULL,
-        NULL, &two);
+    REFUSED(ATTRS(attr_string("coordinate_transformation_mode", "odd")), "odd", &v, NULL, NULL, &two);
     REFUSED(ATTRS(attr_string("nearest_mode", "simple")), "simple", &v, NULL, NULL, &two);
-    REFUSED(ATTRS(attr_string("keep_aspect_ratio_policy", "not_larger")), "not_larger", &v, NULL, NULL, &two);
+    REFUSED(ATTRS(attr_string("keep_aspect_ratio_policy", "odd")), "odd", &v, NULL, NULL, &two);
     REFUSED(ATTRS(attr_int("antialias", 1)), "antialias", &v, NULL, NULL, &two);
     REFUSED(ATTRS(attr_string("mode", "linear")), "only float32", &ints, NULL, NULL, &two);
     WRONG(NO_ATTRS, "either float32 scales or int64 sizes", &v);
