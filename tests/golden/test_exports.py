@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks as real exporters write them, interpreted and as plans, against onnxruntime."""
+import re
+import subprocess
+
+import pytest
+
+np = pytest.importorskip('numpy')
+onnx = pytest.importorskip('onnx')
+ort = pytest.importorskip('onnxruntime')
+from exports import EXPORTS  # noqa: E402
+
+TOLERANCE = 1e-4  # of the largest value of an output
+
+
+@pytest.fixture(scope='module', params=EXPORTS, ids=lambda make: make.__name__)
+def export(request):
+    return request.param()
+
+
+@pytest.fixture(scope='module')
+def path(export, tmp_path_factory):
+    path = tmp_path_factory.mktemp('export') / 'model.onnx'
+    onnx.save(export.model, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def reference(export):
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model = (export.reference or export.model).SerializeToString()
+    return ort.InferenceSession(model, options, providers=['CPUExecutionProvider']).run(None, export.inputs)
+
+
+def compare(outputs, reference):
+    assert len(outputs) == len(reference)
+    for got, want in zip(outputs, reference):
+        assert got.dtype == want.dtype and got.size == want.size
+        assert np.abs(got.reshape(want.shape) - want).max() <= TOLERANCE * np.abs(want).max()
+
+
+def test_interpreted(export, path, reference, build, tmp_path):
+    program = build / 'tests/golden/interpret'
+    if not program.exists():
+        pytest.skip(f'{program} is not built (a build without the compiler)')
+    inputs = []
+    for i, array in enumerate(export.inputs.values()):
+        inputs.append(tmp_path / f'in{i}.npy')
+        np.save(inputs[-1], array)
+    done = subprocess.run([program, path, tmp_path, *inputs], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    compare([np.load(tmp_path / f'{i}.npy') for i in range(len(reference))], reference)
+
+
+@pytest.mark.parametrize('mask', ['native', 'sse'])
+def test_planned(export, path, reference, vultus, tmp_path, mask):
+    arguments = []
+    for name, array in export.inputs.items():
+        np.save(tmp_path / 'in.npy', array)
+        arguments += ['--input', f'{name}={tmp_path / "in.npy"}', '--input-size', f'{array.shape[3]}x{array.shape[2]}']
+    vultus('run', path, *arguments, '--output-dir', tmp_path / 'out', environment={'VULTUS_CPU': mask})
+    names = [re.sub(r'[^A-Za-z0-9._-]', '_', output.name) for output in export.model.graph.output]
+    compare([np.load(tmp_path / 'out' / f'{name}.npy') for name in names], reference)
