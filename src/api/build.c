@@ -71,6 +71,15 @@ static enum vultus_status check_options(const struct vultus_build_options *o, st
     return VULTUS_OK;
 }
 
+static enum vultus_status digest_model(struct build *b, struct vultus_error *error) {
+    char *folder = vt_path_directory(b->model_path);
+    if (!folder) return vt_fail_memory(error, "a path", strlen(b->model_path));
+    enum vultus_status status =
+        vt_onnx_sha256(b->model.data, b->model.size, b->model_path, folder, b->key.model_sha256, error);
+    free(folder);
+    return status;
+}
+
 /* Reads the model, computes the key it would be built under and where its plan belongs. */
 static enum vultus_status prepare(struct build *b, struct vultus_error *error) {
     enum vultus_status status = check_options(b->options, error);
@@ -91,7 +100,7 @@ static enum vultus_status prepare(struct build *b, struct vultus_error *error) {
     const char *only = getenv("VULTUS_TACTICS");
     b->compile.only_tactics = only && *only ? only : NULL;
     status = vt_compile_key(&b->compile, &b->key, error);
-    if (!status) status = vt_sha256_hex(b->model.data, b->model.size, b->key.model_sha256, error);
+    if (!status) status = digest_model(b, error);
     if (status) return status;
     b->stem = vt_path_stem(b->model_path);
     const char *directory = b->options->output_directory ? b->options->output_directory : b->runtime->plan_directory;
@@ -141,7 +150,11 @@ static void recognise(const struct vt_graph *graph, struct vt_plan_model *model)
 enum vultus_status vt_api_read_onnx(
     const struct vt_mapped_file *file, const char *path, struct vt_graph **out, struct vultus_error *error) {
     struct vultus_error failure;
-    enum vultus_status status = vt_onnx_read(file->data, file->size, path, NULL, out, &failure);
+    char *folder = vt_path_directory(path);
+    if (!folder) return vt_fail_memory(error, "a path", strlen(path));
+    const struct vt_onnx_limits limits = {.folder = folder};
+    enum vultus_status status = vt_onnx_read(file->data, file->size, path, &limits, out, &failure);
+    free(folder);
     if (status == VULTUS_ERROR_FORMAT && !vt_onnx_probe(file->data, file->size))
         return vt_fail(error, status, "%s is neither an ONNX model nor a plan", path);
     return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;

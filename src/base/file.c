@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,22 +24,22 @@ static enum vultus_status fail_errno(struct vultus_error *error, const char *pat
     return vt_fail(error, status, "%s: %s: %s", path, what, strerror(code));
 }
 
-/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-static enum vultus_status open_regular(
-    const char *path, int *descriptor, struct stat *info, struct vultus_error *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return fail_errno(error, path, "cannot open");
+/* Whether the descriptor is a regular file; closes it otherwise. `path` is for the sentence. */
+static enum vultus_status check_regular(int fd, const char *path, struct stat *info, struct vultus_error *error) {
     enum vultus_status status = VULTUS_OK;
     if (fstat(fd, info) != 0)
         status = fail_errno(error, path, "cannot stat");
     else if (!S_ISREG(info->st_mode))
         status = vt_fail(error, VULTUS_ERROR_INVALID, "%s is not a regular file", path);
-    if (status) {
-        close(fd);
-        return status;
-    }
-    *descriptor = fd;
-    return VULTUS_OK;
+    if (status) close(fd);
+    return status;
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+static enum vultus_status open_regular(
+    const char *path, int *descriptor, struct stat *info, struct vultus_error *error) {
+    *descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return *descriptor < 0 ? fail_errno(error, path, "cannot open") : check_regular(*descriptor, path, info, error);
 }
 
 static enum vultus_status map_descriptor(
@@ -56,6 +57,67 @@ enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, str
     enum vultus_status status = open_regular(path, &fd, &info, error);
     if (status) return status;
     status = map_descriptor(fd, (size_t)info.st_size, path, out, error);
+    close(fd);
+    return status;
+}
+
+/* Opens the part of a path that ends at `end`, a folder or the file itself. */
+static int open_part(int directory, const char *part, const char *end) {
+    char name[NAME_MAX + 1];
+    size_t length = (size_t)(end - part);
+    if (length > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(name, part, length);
+    name[length] = '\0';
+    return openat(directory, name, O_NOFOLLOW | O_CLOEXEC | (*end ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK));
+}
+
+/* Part by part, so that no symbolic link is followed whoever makes one meanwhile. */
+static int open_beneath(const char *directory, const char *name) {
+    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (const char *part = name; fd >= 0 && *part;) {
+        const char *end = part + strcspn(part, "/");
+        int inner = open_part(fd, part, end);
+        int code = errno;
+        close(fd);
+        errno = code;
+        fd = inner;
+        part = *end ? end + 1 : end;
+    }
+    return fd;
+}
+
+/* Relative, of parts that are names. */
+static bool is_confined(const char *name) {
+    for (const char *part = name;; part++) {
+        size_t length = strcspn(part, "/");
+        if (length == 0 || (length == 2 && memcmp(part, "..", 2) == 0)) return false;
+        part += length;
+        if (!*part) return true;
+    }
+}
+
+enum vultus_status vt_map_file_beneath(
+    const char *directory, const char *name, struct vt_mapped_file *out, struct vultus_error *error) {
+    struct stat info;
+    char shown[104]; /* others may have made the name any length */
+    snprintf(shown, sizeof shown, "%.100s", name);
+    *out = (struct vt_mapped_file){0};
+    if (!is_confined(name))
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "'%s' is no path of a file in the folder %.100s: it must be relative and without '..'", shown, directory);
+    int fd = open_beneath(directory, name);
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "'%s' in the folder %.100s is or passes through what is no file or folder itself; symbolic links are not"
+            " followed",
+            shown, directory);
+    if (fd < 0) return fail_errno(error, shown, "cannot open");
+    enum vultus_status status = check_regular(fd, shown, &info, error);
+    if (status) return status;
+    status = map_descriptor(fd, (size_t)info.st_size, shown, out, error);
     close(fd);
     return status;
 }
@@ -347,6 +409,12 @@ char *vt_path_stem(const char *path) {
     const char *name = vt_path_basename(path);
     const char *dot = strrchr(name, '.');
     return strndup(name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
+}
+
+char *vt_path_directory(const char *path) {
+    const char *name = vt_path_basename(path);
+    if (name == path) return strdup(".");
+    return name - path == 1 ? strdup("/") : strndup(path, (size_t)(name - path - 1));
 }
 
 char *vt_path_join(const char *directory, const char *name) {

@@ -16,6 +16,12 @@ struct vt_mapped_file {
 
 /* Maps a regular file (a directory, a device or a missing file is an error naming the path). */
 enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error);
+/*
+ * The same of a file in `directory` or below: `name` is a relative path without "..", and no part of it may be a symbolic
+ * link, so that it cannot lead elsewhere. For names that come from files of others.
+ */
+enum vultus_status vt_map_file_beneath(
+    const char *directory, const char *name, struct vt_mapped_file *out, struct vultus_error *error);
 void vt_unmap_file(struct vt_mapped_file *file);
 /*
  * The same, but all who share an unchanged file (by device, inode, size and time of its last change) get one mapping,
@@ -67,6 +73,8 @@ void vt_unlock_file(int descriptor);
 const char *vt_path_basename(const char *path);
 /* "a/b/model.onnx" -> malloc'd "model"; NULL when out of memory. */
 char *vt_path_stem(const char *path);
+/* "a/b/model.onnx" -> malloc'd "a/b", "model.onnx" -> "."; NULL when out of memory. */
+char *vt_path_directory(const char *path);
 /* malloc'd "directory/name"; NULL when out of memory. */
 char *vt_path_join(const char *directory, const char *name);
 bool vt_path_exists(const char *path);

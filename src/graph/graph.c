@@ -17,6 +17,7 @@ enum vultus_status vt_graph_create(size_t limit, struct vt_graph **out, struct v
 
 void vt_graph_destroy(struct vt_graph *graph) {
     if (!graph) return;
+    for (struct vt_graph_file *file = graph->files; file; file = file->next) vt_unmap_file(&file->file);
     vt_arena_fini(&graph->arena);
     free(graph);
 }

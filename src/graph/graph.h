@@ -3,6 +3,7 @@
 #define VT_GRAPH_GRAPH_H
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/status.h"
 #include "base/strbuf.h"
 #include "graph/dim.h"
@@ -37,9 +38,17 @@ struct vt_node {
     size_t index;                    /* scratch of whoever walks the graph */
 };
 
-/* A network. Everything it points to lives in its arena or in `source` (the mapped ONNX file of constants). */
+/* A file beside the ONNX file that constants point into. */
+struct vt_graph_file {
+    const char *name;
+    struct vt_mapped_file file;
+    struct vt_graph_file *next;
+};
+
+/* A network. Everything it points to lives in its arena, in its files, or in the mapped ONNX file of constants. */
 struct vt_graph {
     struct vt_arena arena;
+    struct vt_graph_file *files; /* unmapped with the graph */
     const char *name, *producer;
     int64_t opset;
     struct vt_node *first, *last;

@@ -188,7 +188,7 @@ enum vultus_status vt_onnx_check_attributes(const struct vt_onnx_reader *reader,
 }
 
 static enum vultus_status read_tensor_attribute(
-    const struct vt_onnx_reader *reader, const struct vt_pb_field *field, const struct vt_tensor **out) {
+    struct vt_onnx_reader *reader, const struct vt_pb_field *field, const struct vt_tensor **out) {
     struct vt_pb message;
     const char *name;
     struct vt_tensor *tensor = vt_arena_alloc(reader->arena, sizeof *tensor);
@@ -227,7 +227,7 @@ struct attribute {
 };
 
 static enum vultus_status read_fields(
-    const struct vt_onnx_reader *reader, const struct vt_onnx_node *node, struct vt_pb message, struct attribute *out) {
+    struct vt_onnx_reader *reader, const struct vt_onnx_node *node, struct vt_pb message, struct attribute *out) {
     struct vt_pb_field field;
     enum vultus_status status;
     while (!(status = vt_pb_next(&message, &field)) && field.number) {
@@ -250,7 +250,7 @@ static enum vultus_status read_fields(
 }
 
 enum vultus_status vt_onnx_read_attribute(
-    const struct vt_onnx_reader *reader, struct vt_onnx_node *node, struct vt_pb message) {
+    struct vt_onnx_reader *reader, struct vt_onnx_node *node, struct vt_pb message) {
     if (node->n_attrs == VT_ONNX_MOST_ATTRIBUTES)
         return vt_onnx_node_fail(
             reader, node, VULTUS_ERROR_LIMIT, "there are more than %d attributes", VT_ONNX_MOST_ATTRIBUTES);

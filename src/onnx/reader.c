@@ -9,6 +9,7 @@
 
 #define DEFAULT_ARENA_BYTES ((size_t)256 << 20)
 #define DEFAULT_NODES 65536
+#define DEFAULT_EXTERNAL_BYTES ((size_t)4 << 30)
 #define MOST_INPUTS 1024 /* and outputs, of the graph: looked up one after the other */
 #define OLDEST_IR_VERSION 3
 #define PROBED_FIELDS 4
@@ -223,6 +224,8 @@ enum vultus_status vt_onnx_read(const uint8_t *bytes, size_t size, const char *n
     struct vt_onnx_reader reader = {
         .source = {.bytes = bytes, .size = size, .name = name, .error = error},
         .most_nodes = limits && limits->nodes ? limits->nodes : DEFAULT_NODES,
+        .most_external_bytes = limits && limits->external_bytes ? limits->external_bytes : DEFAULT_EXTERNAL_BYTES,
+        .folder = limits ? limits->folder : NULL,
     };
     enum vultus_status status = vt_graph_create(arena_limit(limits, size), &reader.graph, error);
     if (status) return status;

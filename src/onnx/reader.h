@@ -33,6 +33,8 @@ struct vt_onnx_reader {
     struct vt_graph *graph;
     struct vt_arena *arena; /* the graph's */
     size_t most_nodes;
+    const char *folder; /* of external data, or NULL */
+    size_t external_bytes, most_external_bytes;
     int64_t opset;
     struct vt_onnx_waiting *waiting;
     struct vt_onnx_extra_output *extra_outputs;
@@ -61,9 +63,13 @@ enum vultus_status vt_onnx_node_fail(const struct vt_onnx_reader *reader, const 
 /* The graph's arena is full. */
 enum vultus_status vt_onnx_memory_fail(const struct vt_onnx_reader *reader);
 
+/* external.c: `size` bytes at *data as the entries of a TensorProto's external_data say; the graph keeps the file. */
+enum vultus_status vt_onnx_read_external(struct vt_onnx_reader *reader, struct vt_pb message, const char *tensor_name,
+    size_t size, const uint8_t **data);
+
 /* tensor.c: a TensorProto; `name` is the tensor's own, "" when missing. Points into the file where alignment allows. */
 enum vultus_status vt_onnx_read_tensor(
-    const struct vt_onnx_reader *reader, struct vt_pb message, const char **name, struct vt_tensor *out);
+    struct vt_onnx_reader *reader, struct vt_pb message, const char **name, struct vt_tensor *out);
 
 /* value_info.c: a ValueInfoProto's name ("" when missing); its type and dims into `value`, a graph input. */
 enum vultus_status vt_onnx_value_name(const struct vt_onnx_reader *reader, struct vt_pb message, const char **name);
@@ -77,7 +83,7 @@ enum vultus_status vt_onnx_read_node(struct vt_onnx_reader *reader, struct vt_pb
 
 /* attributes.c */
 enum vultus_status vt_onnx_read_attribute(
-    const struct vt_onnx_reader *reader, struct vt_onnx_node *node, struct vt_pb message);
+    struct vt_onnx_reader *reader, struct vt_onnx_node *node, struct vt_pb message);
 /* Every attribute must be one that the operator has at this opset, of the right kind. */
 enum vultus_status vt_onnx_check_attributes(const struct vt_onnx_reader *reader, const struct vt_onnx_node *node);
 

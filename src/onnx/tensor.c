@@ -14,7 +14,6 @@ enum tensor_field {
     TENSOR_RAW_DATA = 9,
     TENSOR_DOUBLE_DATA = 10,
     TENSOR_UINT64_DATA = 11,
-    TENSOR_EXTERNAL_DATA = 13,
     TENSOR_DATA_LOCATION = 14,
 };
 
@@ -22,8 +21,11 @@ struct tensor_proto {
     const char *name;
     int64_t data_type, data_location;
     struct vt_pb raw;
-    bool has_raw, has_external, has_segment;
+    bool has_raw, has_segment;
 };
+
+/* TensorProto.DataLocation */
+enum { DATA_DEFAULT, DATA_EXTERNAL };
 
 static enum vultus_status read_fields(
     const struct vt_onnx_reader *reader, struct vt_pb message, struct tensor_proto *out) {
@@ -34,7 +36,6 @@ static enum vultus_status read_fields(
         case TENSOR_DATA_TYPE: status = vt_pb_int(&field, &out->data_type); break;
         case TENSOR_NAME: status = vt_pb_text(&field, reader->arena, &out->name); break;
         case TENSOR_DATA_LOCATION: status = vt_pb_int(&field, &out->data_location); break;
-        case TENSOR_EXTERNAL_DATA: out->has_external = true; break;
         case TENSOR_SEGMENT: out->has_segment = true; break;
         case TENSOR_RAW_DATA:
             out->has_raw = true;
@@ -49,9 +50,11 @@ static enum vultus_status read_fields(
 
 static enum vultus_status set_type(
     const struct vt_onnx_reader *reader, const struct tensor_proto *proto, struct vt_tensor *out) {
-    if (proto->has_external || proto->data_location)
-        return vt_onnx_fail(reader, VULTUS_ERROR_UNSUPPORTED,
-            "tensor '%.100s' keeps its data in another file; only self-contained models are supported", proto->name);
+    if ((proto->data_location != DATA_DEFAULT && proto->data_location != DATA_EXTERNAL) ||
+        (proto->data_location == DATA_EXTERNAL && proto->has_raw))
+        return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT,
+            "tensor '%.100s' has data location %lld%s, known are 0 (here) and 1 (another file)", proto->name,
+            (long long)proto->data_location, proto->has_raw ? " and data of its own" : "");
     if (proto->has_segment)
         return vt_onnx_fail(reader, VULTUS_ERROR_UNSUPPORTED,
             "tensor '%.100s' is stored in segments, which is not supported", proto->name);
@@ -78,21 +81,33 @@ static enum vultus_status set_dims(const struct vt_onnx_reader *reader, const st
     return VULTUS_OK;
 }
 
-/* The file is little-endian, as every machine we run on. */
-static enum vultus_status take_raw(
-    const struct vt_onnx_reader *reader, const struct tensor_proto *proto, struct vt_tensor *out) {
-    size_t size = (size_t)(proto->raw.end - proto->raw.cursor), expected = vt_tensor_bytes(out);
-    if (size != expected)
-        return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT, "tensor '%.100s' needs %zu bytes of data but has %zu",
-            proto->name, expected, size);
-    if ((uintptr_t)proto->raw.cursor % vt_dtype_size(out->dtype) == 0 && size) {
-        out->data = (void *)(uintptr_t)proto->raw.cursor; /* constants are never written to */
+/* Files are little-endian, as every machine we run on. Constants are never written to. */
+static enum vultus_status take_bytes(
+    const struct vt_onnx_reader *reader, const uint8_t *bytes, size_t size, struct vt_tensor *out) {
+    if ((uintptr_t)bytes % vt_dtype_size(out->dtype) == 0 && size) {
+        out->data = (void *)(uintptr_t)bytes;
         return VULTUS_OK;
     }
     out->data = vt_arena_alloc(reader->arena, size);
     if (!out->data) return vt_onnx_memory_fail(reader);
-    if (size) memcpy(out->data, proto->raw.cursor, size);
+    if (size) memcpy(out->data, bytes, size);
     return VULTUS_OK;
+}
+
+static enum vultus_status take_raw(
+    const struct vt_onnx_reader *reader, const struct tensor_proto *proto, struct vt_tensor *out) {
+    size_t size = (size_t)(proto->raw.end - proto->raw.cursor), expected = vt_tensor_bytes(out);
+    if (size == expected) return take_bytes(reader, proto->raw.cursor, size, out);
+    return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT, "tensor '%.100s' needs %zu bytes of data but has %zu", proto->name,
+        expected, size);
+}
+
+static enum vultus_status take_external(
+    struct vt_onnx_reader *reader, const struct tensor_proto *proto, struct vt_pb message, struct vt_tensor *out) {
+    const uint8_t *bytes = NULL;
+    size_t size = vt_tensor_bytes(out);
+    enum vultus_status status = vt_onnx_read_external(reader, message, proto->name, size, &bytes);
+    return status ? status : take_bytes(reader, bytes, size, out);
 }
 
 /* The field that holds elements of a type, and how. Types narrower than 32 bits are widened to int32 there. */
@@ -139,7 +154,7 @@ static enum vultus_status take_numbers(const struct vt_onnx_reader *reader, cons
 }
 
 enum vultus_status vt_onnx_read_tensor(
-    const struct vt_onnx_reader *reader, struct vt_pb message, const char **name, struct vt_tensor *out) {
+    struct vt_onnx_reader *reader, struct vt_pb message, const char **name, struct vt_tensor *out) {
     struct tensor_proto proto = {.name = ""};
     *out = (struct vt_tensor){.dtype = VT_DTYPE_NONE};
     enum vultus_status status = read_fields(reader, message, &proto);
@@ -147,5 +162,6 @@ enum vultus_status vt_onnx_read_tensor(
     if (!status) status = set_dims(reader, &proto, &message, out);
     if (status) return status;
     *name = proto.name;
+    if (proto.data_location == DATA_EXTERNAL) return take_external(reader, &proto, message, out);
     return proto.has_raw ? take_raw(reader, &proto, out) : take_numbers(reader, &proto, &message, out);
 }

@@ -120,6 +120,40 @@ def test_changed_model_is_named(vultus, tmp_path, folder):
     assert built(vultus, model, folder)['cached'] is True
 
 
+def save_with_external_data(path, seed):
+    """The tiny network with its weights in "weights" beside it."""
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(make_tiny(path, seed))
+    (path.parent / 'weights').unlink(missing_ok=True)
+    onnx.save(model, path, save_as_external_data=True, location='weights', size_threshold=0)
+
+
+def test_changed_external_data_make_another_plan(vultus, tmp_path, folder):
+    """The file named is the same, byte for byte; what it names is not."""
+    save_with_external_data(tmp_path / 'outer.onnx', 1)
+    first = built(vultus, tmp_path / 'outer.onnx', folder)
+    assert built(vultus, tmp_path / 'outer.onnx', folder)['cached'] is True
+    before = (tmp_path / 'outer.onnx').read_bytes()
+    save_with_external_data(tmp_path / 'outer.onnx', 2)
+    assert (tmp_path / 'outer.onnx').read_bytes() == before
+    second = built(vultus, tmp_path / 'outer.onnx', folder)
+    assert (second['path'], second['cached']) == (first['path'], False) and 'model_sha256' in second['miss']
+
+
+def test_external_data_are_confined_to_the_folder(vultus, tmp_path, folder):
+    save_with_external_data(tmp_path / 'outer.onnx', 1)
+    model = tmp_path / 'model'
+    model.mkdir()
+    shutil.copy(tmp_path / 'outer.onnx', model)
+    assert 'weights' in vultus.fails('build', model / 'outer.onnx', '--out', folder)
+    (model / 'weights').symlink_to('../weights')
+    assert 'symbolic links are not followed' in vultus.fails('build', model / 'outer.onnx', '--out', folder)
+    assert 'symbolic links are not followed' in vultus.fails('info', model / 'outer.onnx')
+    (model / 'weights').unlink()
+    (model / 'weights').write_bytes((tmp_path / 'weights').read_bytes()[:-1])
+    assert 'external data' in vultus.fails('build', model / 'outer.onnx', '--out', folder)
+
+
 def test_thread_counts_have_plans_of_their_own(vultus, tiny, folder):
     other = len(os.sched_getaffinity(0)) + 1
     default = built(vultus, tiny, folder)

@@ -23,7 +23,11 @@ struct program {
 static enum vultus_status open_model(struct program *p, const char *path, struct vultus_error *error) {
     enum vultus_status status = vt_map_file(path, &p->file, error);
     if (status) return status;
-    return vt_onnx_read(p->file.data, p->file.size, path, NULL, &p->graph, error);
+    char *folder = vt_path_directory(path);
+    const struct vt_onnx_limits limits = {.folder = folder};
+    status = vt_onnx_read(p->file.data, p->file.size, path, &limits, &p->graph, error);
+    free(folder);
+    return status;
 }
 
 static enum vultus_status bind_inputs(struct program *p, char **paths, size_t count, struct vultus_error *error) {

@@ -388,9 +388,15 @@ static void broken_tensors_are_refused(void **state) {
     put_text(&entry, 1, "location");
     put_text(&entry, 2, "weights.bin");
     put_message(&tensor, 13, &entry);
+    put_int(&tensor, 14, 1);
     graph = identity_graph();
     put_message(&graph, 5, &tensor);
-    read_bad(&graph, 13, VULTUS_ERROR_UNSUPPORTED, "'w'|another file");
+    read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "'w'|data location 1 and data of its own");
+    tensor = tensor_of("w", ONNX_F32, 1, (const int64_t[]){2}, values, sizeof values);
+    put_int(&tensor, 14, 2);
+    graph = identity_graph();
+    put_message(&graph, 5, &tensor);
+    read_bad(&graph, 13, VULTUS_ERROR_FORMAT, "'w'|data location 2");
     graph = identity_graph();
     put_text(&graph, 15, "");
     read_bad(&graph, 13, VULTUS_ERROR_UNSUPPORTED, "sparse");
