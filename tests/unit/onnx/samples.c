@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "samples.h"
 
+#include <stdio.h>
+
 static const float ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 static void put_weights(struct encoder *graph, const char *name, int rank, const int64_t *dims) {
@@ -158,7 +160,57 @@ static struct encoder make_constants(void) {
     return model_of(&graph, 15);
 }
 
+/* What detectors and attention have beyond the above: several outputs, chains, slopes without their place, quantisation. */
+static struct encoder make_heads(void) {
+    struct encoder graph = {0}, node;
+    put_input(&graph, "x", ONNX_F32, 4, (const int64_t[]){0, 4, 0, 8});
+    put_weights(&graph, "c", 1, (const int64_t[]){4});
+    put_weights(&graph, "w", 4, (const int64_t[]){4, 2, 2, 2});
+    put_weights(&graph, "one", 0, NULL);
+    put_i64(&graph, "two", 1, (const int64_t[]){2});
+    put_i64(&graph, "shape", 4, (const int64_t[]){1, 1, 1, 8});
+    put_i64(&graph, "limits", 3, (const int64_t[]){0, 8, 1});
+    put_plain_node(&graph, "PRelu", "x c", "a");
+    put_plain_node(&graph, "Sum", "a x a", "b");
+    node = node_of("Split", "b", "left right");
+    attribute_int(&node, "axis", 1);
+    put_node(&graph, &node);
+    node = node_of("Concat", "right left", "joined");
+    attribute_int(&node, "axis", 1);
+    put_node(&graph, &node);
+    node = node_of("ConvTranspose", "b w", "grown");
+    attribute_ints(&node, "strides", 2, (const int64_t[]){2, 2});
+    attribute_int(&node, "group", 2);
+    put_node(&graph, &node);
+    put_plain_node(&graph, "GlobalMaxPool", "grown", "peak");
+    put_plain_node(&graph, "TopK", "joined two", "best places");
+    node = node_of("ArgMax", "best", "place");
+    attribute_int(&node, "axis", -1);
+    put_node(&graph, &node);
+    static const char *const numbers[] = {"start", "limit", "delta"};
+    for (int64_t i = 0; i < 3; ++i) {
+        char name[8], inputs[16];
+        snprintf(name, sizeof name, "n%d", (int)i);
+        put_initializer(&graph, name, ONNX_I64, 0, NULL, &i, sizeof i);
+        snprintf(inputs, sizeof inputs, "limits n%d", (int)i);
+        put_plain_node(&graph, "Gather", inputs, numbers[i]);
+    }
+    put_plain_node(&graph, "Range", "start limit delta", "range");
+    put_plain_node(&graph, "Greater", "range start", "later");
+    put_plain_node(&graph, "Expand", "later shape", "mask");
+    put_plain_node(&graph, "Where", "mask b one", "chosen");
+    put_plain_node(&graph, "LayerNormalization", "chosen one", "normal mean");
+    put_plain_node(&graph, "QuantizeLinear", "normal one", "q");
+    put_plain_node(&graph, "DequantizeLinear", "q one", "dq");
+    put_plain_node(&graph, "Tile", "dq shape", "tiled");
+    put_plain_node(&graph, "Size", "tiled", "count");
+    static const char *const outputs[] = {"peak", "place", "places", "tiled", "mean", "count"};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; ++i) put_output(&graph, outputs[i]);
+    return model_of(&graph, 17);
+}
+
 const struct sample samples[] = {
+    {"heads", make_heads},
     {"network", make_network},
     {"shape-chain", make_shape_chain},
     {"old-forms", make_old_forms},

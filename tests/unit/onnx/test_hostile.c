@@ -234,6 +234,59 @@ static void absurd_sizes_are_refused(void **state) {
     expect_refusal(&graph, VULTUS_ERROR_FORMAT, "(Reshape)");
 }
 
+/* Operators whose results are as large as their inputs say. */
+static void absurd_results_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *operator_name, *inputs;
+        enum vultus_status status;
+    } cases[] = {
+        {"Expand", "x huge", VULTUS_ERROR_LIMIT},
+        {"Tile", "x4 huge", VULTUS_ERROR_LIMIT},
+        {"ConstantOfShape", "huge", VULTUS_ERROR_LIMIT},
+        {"Expand", "x negative", VULTUS_ERROR_FORMAT},
+        {"Tile", "x4 negative", VULTUS_ERROR_FORMAT},
+        {"Range", "zero most zero", VULTUS_ERROR_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        struct encoder graph = small_graph();
+        const int64_t zero = 0, most = INT64_MAX;
+        put_input(&graph, "x4", ONNX_F32, 4, (const int64_t[]){1, 2, 3, 4});
+        put_i64(&graph, "huge", 4, (const int64_t[]){INT64_C(1) << 40, INT64_C(1) << 40, 1, 4});
+        put_i64(&graph, "negative", 4, (const int64_t[]){-7, 1, 1, 4});
+        put_initializer(&graph, "zero", ONNX_I64, 0, NULL, &zero, sizeof zero);
+        put_initializer(&graph, "most", ONNX_I64, 0, NULL, &most, sizeof most);
+        put_plain_node(&graph, cases[i].operator_name, cases[i].inputs, "y");
+        expect_refusal(&graph, cases[i].status, cases[i].operator_name);
+    }
+
+    struct encoder graph = {0}, node = node_of("ConvTranspose", "x w", "y");
+    const int64_t huge[4] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
+    put_input(&graph, "x", ONNX_F32, 4, (const int64_t[]){1, 1, 1, 1});
+    put_initializer(&graph, "w", ONNX_F32, 4, (const int64_t[]){1, 1, 1, 1}, "1234", 4);
+    put_output(&graph, "y");
+    attribute_ints(&node, "output_shape", 2, huge);
+    put_node(&graph, &node);
+    expect_refusal(&graph, VULTUS_ERROR_FORMAT, "(ConvTranspose)");
+}
+
+/* A chain of hundreds of thousands of additions out of one node. */
+static void long_sums_are_bounded(void **state) {
+    (void)state;
+    struct encoder graph = small_graph();
+    const char *from = "x";
+    static char names[2000][8];
+    for (int i = 0; i < 2000; ++i) {
+        struct encoder node = node_of("Sum", "", i == 1999 ? "y" : "");
+        for (int k = 0; k < 64; ++k) put_text(&node, 1, from);
+        snprintf(names[i], sizeof *names, "s%d", i);
+        if (i < 1999) put_text(&node, 2, names[i]);
+        from = names[i];
+        put_node(&graph, &node);
+    }
+    expect_refusal(&graph, VULTUS_ERROR_MEMORY, "memory");
+}
+
 /* Symbolic sizes that grow with every node must not grow without end. */
 static void growing_expressions_are_bounded(void **state) {
     (void)state;
@@ -282,7 +335,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {TEST(samples_are_good), TEST(truncations_are_survived),
         TEST(single_bit_flips_are_survived), TEST(random_damage_is_survived),
         TEST(repeated_fields_do_not_exhaust_memory), TEST(inflating_numbers_are_bounded), TEST(many_values_are_bounded),
-        TEST(deep_nesting_is_survived), TEST(absurd_sizes_are_refused), TEST(growing_expressions_are_bounded),
+        TEST(deep_nesting_is_survived), TEST(absurd_sizes_are_refused), TEST(absurd_results_are_refused), TEST(long_sums_are_bounded),
+        TEST(growing_expressions_are_bounded),
         TEST(every_memory_limit_is_survived)};
     return cmocka_run_group_tests_name("onnx-hostile", tests, NULL, NULL);
 }
