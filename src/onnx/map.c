@@ -191,6 +191,68 @@ static enum vultus_status map_variadic(struct vt_onnx_reader *reader, struct vt_
     return VULTUS_OK;
 }
 
+/* ------------------------------------------------------------ windows of one dimension */
+
+/* Sizes of one dimension get a neutral one in front, for the rows that there will be one of; paddings do at both ends. */
+static enum vultus_status widen_ints(
+    const struct vt_onnx_reader *reader, struct vt_onnx_node *node, const char *name, size_t ends, int64_t neutral) {
+    struct vt_attr *attr = find_attr(node, name);
+    if (!attr) return VULTUS_OK;
+    if (attr->count != ends)
+        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT,
+            "attribute '%s' has %zu values, one dimension needs %zu", name, attr->count, ends);
+    int64_t *wider = vt_arena_alloc_array(reader->arena, 2 * ends, sizeof *wider);
+    if (!wider) return vt_onnx_memory_fail(reader);
+    for (size_t i = 0; i < ends; ++i) {
+        wider[2 * i] = neutral;
+        wider[2 * i + 1] = attr->ints[i];
+    }
+    attr->ints = wider;
+    attr->count = 2 * ends;
+    return VULTUS_OK;
+}
+
+/* The value with a dimension of 1 in front of its last, or without it. */
+static struct vt_value *reshape_rows(
+    const struct vt_onnx_reader *reader, enum vt_op op, struct vt_value *from, struct vt_value *to) {
+    const int64_t rows = 2;
+    struct vt_value *const inputs[2] = {from, vt_graph_add_i64(reader->graph, from->name, &rows, 1)};
+    struct vt_node *node =
+        inputs[1] ? vt_graph_add_node(reader->graph, NULL, op, NULL, inputs, 2, to ? &to : NULL, 1, NULL, 0) : NULL;
+    return node ? node->outputs[0] : NULL;
+}
+
+static bool has_one_dimension(struct vt_onnx_node *node, bool has_weight) {
+    const struct vt_attr *kernel = find_attr(node, "kernel_shape");
+    if (kernel) return kernel->count == 1;
+    return has_weight && has_input(node, 1) && node->inputs[1]->rank == 3;
+}
+
+/* Convolutions and poolings of sequences [N,C,L] become those of pictures of one row. */
+static enum vultus_status map_window(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
+    bool has_weight = node->op == VT_OP_CONV || node->op == VT_OP_CONV_TRANSPOSE;
+    if (!has_one_dimension(node, has_weight)) return VULTUS_OK;
+    enum vultus_status status = widen_ints(reader, node, "kernel_shape", 1, 1);
+    if (!status) status = widen_ints(reader, node, "strides", 1, 1);
+    if (!status) status = widen_ints(reader, node, "dilations", 1, 1);
+    if (!status) status = widen_ints(reader, node, "pads", 2, 0);
+    if (!status) status = widen_ints(reader, node, "output_padding", 1, 0);
+    if (!status) status = widen_ints(reader, node, "output_shape", 1, 1);
+    for (size_t i = 0; !status && i < (has_weight ? 2 : 1) && i < node->n_inputs; ++i) {
+        if (node->inputs[i]) node->inputs[i] = reshape_rows(reader, VT_OP_UNSQUEEZE, node->inputs[i], NULL);
+        if (!node->inputs[i]) status = vt_onnx_memory_fail(reader);
+    }
+    for (size_t i = 0; !status && i < node->n_outputs && i < node->most_outputs; ++i) {
+        struct vt_value *inner = node->outputs[i] ? vt_graph_add_value(reader->graph, node->name) : NULL;
+        if (!node->outputs[i]) continue;
+        if (!inner || !reshape_rows(reader, VT_OP_SQUEEZE, inner, node->outputs[i])) return vt_onnx_memory_fail(reader);
+        node->outputs[i] = inner;
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------ */
+
 static enum vultus_status map_concat(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
     if (find_attr(node, "axis")) return VULTUS_OK;
     return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "attribute 'axis' is missing");
@@ -287,15 +349,19 @@ static const struct {
     int first, last;
     mapper *map;
 } mappings[] = {
+    {"AveragePool", VT_OP_AVERAGE_POOL, 7, 22, map_window},
     {"BatchNormalization", VT_OP_BATCH_NORM, 7, 22, map_batch_norm},
     {"Clip", VT_OP_CLIP, 7, 22, map_clip},
     {"Concat", VT_OP_CONCAT, 7, 22, map_concat},
     {"Constant", VT_OP_NONE, 7, 22, map_constant},
+    {"Conv", VT_OP_CONV, 7, 22, map_window},
+    {"ConvTranspose", VT_OP_CONV_TRANSPOSE, 7, 22, map_window},
     {"DequantizeLinear", VT_OP_DEQUANTIZE_LINEAR, 10, 22, map_quantize},
     {"Dropout", VT_OP_DROPOUT, 7, 22, map_dropout},
     {"GroupNormalization", VT_OP_GROUP_NORM, 18, 22, map_group_norm},
     {"LayerNormalization", VT_OP_LAYER_NORM, 17, 22, map_layer_norm},
     {"Max", VT_OP_MAX, 7, 22, map_variadic},
+    {"MaxPool", VT_OP_MAX_POOL, 7, 22, map_window},
     {"Min", VT_OP_MIN, 7, 22, map_variadic},
     {"PRelu", VT_OP_PRELU, 7, 22, map_prelu},
     {"Pad", VT_OP_PAD, 7, 22, map_pad},

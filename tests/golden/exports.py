@@ -16,6 +16,7 @@ class Export:
     model: onnx.ModelProto
     inputs: dict
     reference: onnx.ModelProto = None
+    tolerance: float = 1e-4  # of the largest value of an output
 
 
 class Net:
@@ -216,6 +217,26 @@ def arcface_mxnet(clean=False):
     return Export(model, pixels, None if clean else arcface_mxnet(clean=True).model)
 
 
+def mobile_torch2_half():
+    """Half precision inside, single outside (keep_io_types), with attention by a convolution over channels (ECA)."""
+    net = Net(9, 'h{}')
+    x = net('Cast', 'input', to=TensorProto.FLOAT16)
+    x = net('Relu', net.batch_norm(net.conv(x, 3, 8, bias=False), 8))
+    pooled = net('Squeeze', net('GlobalAveragePool', x), net.ints(2))
+    across = net('Transpose', pooled, perm=[0, 2, 1])
+    across = net('Conv', across, net.weight(1, 1, 3), kernel_shape=[3], pads=[1, 1])
+    gate = net('Unsqueeze', net('Transpose', net('Sigmoid', across), perm=[0, 2, 1]), net.ints(-1))
+    x = net('PRelu', net('Mul', x, gate), net.weight(8, 1, 1))
+    x = net('MatMul', net('Flatten', net('AveragePool', x, kernel_shape=[2, 2], strides=[2, 2])), net.weight(8 * 16, 5))
+    x = net('Cast', net('Clip', x, net.constant(np.array(-9, np.float32))), to=TensorProto.FLOAT)
+    model = net.model(17, {'input': [1, 3, 8, 8]}, [x], ir=8)
+    for weight in model.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT:
+            half = numpy_helper.to_array(weight).astype(np.float16)
+            weight.CopyFrom(numpy_helper.from_array(half, weight.name))
+    return Export(model, {'input': picture(1, 3, 8, 8)}, tolerance=1e-2)
+
+
 def retinaface_mxnet():
     """RetinaFace R50 converted from MXNet, opset 9: deconvolution as upsampling, a crop, Sum, the two-class softmax over
     reshaped scores, Upsample."""
@@ -283,5 +304,5 @@ def quantised():
     return Export(net.model(13, {'x': [1, 3, 8, 8]}, [x]), {'x': picture(1, 3, 8, 8)})
 
 
-EXPORTS = [scrfd_torch1, arcface_torch1, arcface_dynamo, transformer_head_dynamo, arcface_mxnet, retinaface_mxnet,
-           retinaface_paddle, quantised]
+EXPORTS = [scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, transformer_head_dynamo, arcface_mxnet,
+           retinaface_mxnet, retinaface_paddle, quantised]

@@ -10,8 +10,6 @@ onnx = pytest.importorskip('onnx')
 ort = pytest.importorskip('onnxruntime')
 from exports import EXPORTS  # noqa: E402
 
-TOLERANCE = 1e-4  # of the largest value of an output
-
 
 @pytest.fixture(scope='module', params=EXPORTS, ids=lambda make: make.__name__)
 def export(request):
@@ -37,11 +35,11 @@ def reference(export, path):
     return ort.InferenceSession(model, options, providers=['CPUExecutionProvider']).run(None, export.inputs)
 
 
-def compare(outputs, reference):
+def compare(outputs, reference, tolerance):
     assert len(outputs) == len(reference)
     for got, want in zip(outputs, reference):
         assert got.dtype == want.dtype and got.size == want.size
-        assert np.abs(got.reshape(want.shape) - want).max() <= TOLERANCE * np.abs(want).max()
+        assert np.abs(got.reshape(want.shape) - want).max() <= tolerance * np.abs(want).max()
 
 
 def test_interpreted(export, path, reference, build, tmp_path):
@@ -54,7 +52,7 @@ def test_interpreted(export, path, reference, build, tmp_path):
         np.save(inputs[-1], array)
     done = subprocess.run([program, path, tmp_path, *inputs], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    compare([np.load(tmp_path / f'{i}.npy') for i in range(len(reference))], reference)
+    compare([np.load(tmp_path / f'{i}.npy') for i in range(len(reference))], reference, export.tolerance)
 
 
 @pytest.mark.parametrize('mask', ['native', 'sse'])
@@ -65,4 +63,4 @@ def test_planned(export, path, reference, vultus, tmp_path, mask):
         arguments += ['--input', f'{name}={tmp_path / "in.npy"}', '--input-size', f'{array.shape[3]}x{array.shape[2]}']
     vultus('run', path, *arguments, '--output-dir', tmp_path / 'out', environment={'VULTUS_CPU': mask})
     names = [re.sub(r'[^A-Za-z0-9._-]', '_', output.name) for output in export.model.graph.output]
-    compare([np.load(tmp_path / 'out' / f'{name}.npy') for name in names], reference)
+    compare([np.load(tmp_path / 'out' / f'{name}.npy') for name in names], reference, export.tolerance)

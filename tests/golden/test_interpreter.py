@@ -84,6 +84,19 @@ def convolutions():
     yield Case('Conv', 'VALID-dilated', [picture, f32(4, 6, 4, 3)], auto_pad='VALID', dilations=[2, 2])
 
 
+    sequence = f32(2, 4, 15)
+    for kernel, stride, pads, dilation, group in [(3, 1, (1, 1), 1, 1), (5, 2, (0, 2), 2, 2), (1, 3, (0, 0), 1, 4)]:
+        weight = Constant(f32(8, 4 // group, kernel))
+        yield Case('Conv', f'sequence-{kernel}-s{stride}', [sequence, weight, Constant(f32(8))], kernel_shape=[kernel],
+                   strides=[stride], pads=pads, dilations=[dilation], group=group)
+    yield Case('Conv', 'sequence-SAME_UPPER', [sequence, f32(3, 4, 4)], auto_pad='SAME_UPPER')
+    for op in ('MaxPool', 'AveragePool'):
+        yield Case(op, 'sequence', [sequence], kernel_shape=[3], strides=[2], pads=[1, 1], ceil_mode=1)
+    yield Case('MaxPool', 'sequence-places', [sequence], kernel_shape=[3], strides=[2], outputs=2)
+    yield Case('ConvTranspose', 'sequence', [sequence, f32(4, 3, 3)], strides=[2], output_padding=[1])
+    yield Case('ConvTranspose', 'sequence-shape', [sequence, f32(4, 3, 3)], strides=[2], output_shape=[30])
+
+
 def transposed_convolutions():
     x = f32(2, 6, 5, 7)
     for kernel, stride, pads, dilation, group, more in [
