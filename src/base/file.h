@@ -17,8 +17,8 @@ struct vt_mapped_file {
 /* Maps a regular file (a directory, a device or a missing file is an error naming the path). */
 enum vultus_status vt_map_file(const char *path, struct vt_mapped_file *out, struct vultus_error *error);
 /*
- * The same of a file in `directory` or below: `name` is a relative path without "..", and no part of it may be a symbolic
- * link, so that it cannot lead elsewhere. For names that come from files of others.
+ * The same of a file in `directory` or below: `name` is a relative path without "..", and no part of it may be a
+ * symbolic link, so that it cannot lead elsewhere. For names that come from files of others.
  */
 enum vultus_status vt_map_file_beneath(
     const char *directory, const char *name, struct vt_mapped_file *out, struct vultus_error *error);

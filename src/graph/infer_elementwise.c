@@ -162,8 +162,7 @@ enum vultus_status vt_infer_where(struct vt_infer *infer) {
     if (status || !known) return status;
     int rank = x->rank > y->rank ? x->rank : y->rank;
     status = vt_infer_broadcast_dims(infer, x->dims, x->rank, y->dims, y->rank, chosen);
-    if (!status)
-        status = vt_infer_broadcast_dims(infer, chosen, rank, condition->dims, condition->rank, out->dims);
+    if (!status) status = vt_infer_broadcast_dims(infer, chosen, rank, condition->dims, condition->rank, out->dims);
     return status ? status : vt_infer_set_rank(infer, x->dtype, rank > condition->rank ? rank : condition->rank);
 }
 

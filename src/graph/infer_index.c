@@ -218,8 +218,8 @@ enum vultus_status vt_infer_split(struct vt_infer *infer) {
     if (status) return status;
     const struct vt_dim **given = vt_infer_elements(infer, sizes, &n_sizes);
     if (given && n_sizes != node->n_outputs)
-        return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "there are %zu sizes for %zu outputs", n_sizes,
-            node->n_outputs);
+        return vt_fail(
+            infer->error, VULTUS_ERROR_FORMAT, "there are %zu sizes for %zu outputs", n_sizes, node->n_outputs);
     bool known = vt_dim_is_constant(x->dims[axis], &size);
     int64_t part = known ? vt_div_up(size, count) : 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -239,8 +239,7 @@ enum vultus_status vt_infer_expand(struct vt_infer *infer) {
     int64_t length;
     size_t count = 0, n_elements = 0;
     bool known = shape->rank == 1 && vt_dim_is_constant(shape->dims[0], &length) && x->rank >= 0;
-    enum vultus_status status =
-        vt_infer_set_rank(infer, x->dtype, known ? vt_max_i64(length, x->rank) : -1);
+    enum vultus_status status = vt_infer_set_rank(infer, x->dtype, known ? vt_max_i64(length, x->rank) : -1);
     const struct vt_dim **dims = vt_infer_elements(infer, shape, &count);
     if (status || !known || !dims || count > VT_MAX_RANK) return status;
     status = vt_infer_broadcast_dims(infer, x->dims, x->rank, dims, (int)count, out->dims);

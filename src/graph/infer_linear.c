@@ -123,8 +123,7 @@ enum vultus_status vt_infer_top_k(struct vt_infer *infer) {
     int axis = 0;
     vt_infer_copy_type(infer, x);
     if (x->rank >= 0) {
-        enum vultus_status status =
-            vt_infer_axis(infer, vt_attr_int(&infer->node->attrs, "axis", -1), x->rank, &axis);
+        enum vultus_status status = vt_infer_axis(infer, vt_attr_int(&infer->node->attrs, "axis", -1), x->rank, &axis);
         if (status) return status;
         const struct vt_dim **k = vt_infer_elements(infer, vt_infer_input(infer, 1), &count);
         vt_infer_output(infer)->dims[axis] = k && count == 1 ? k[0] : NULL;

@@ -52,7 +52,8 @@ enum vultus_status vt_infer_range(struct vt_infer *infer) {
             return VULTUS_OK;
     }
     if (status) return status;
-    if (numbers[2] == 0) return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "delta is 0, it must lead from start to limit");
+    if (numbers[2] == 0)
+        return vt_fail(infer->error, VULTUS_ERROR_FORMAT, "delta is 0, it must lead from start to limit");
     double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
     if (count < 0x1p53) vt_infer_output(infer)->dims[0] = vt_infer_const(infer, count > 0 ? (int64_t)count : 0);
     return VULTUS_OK;

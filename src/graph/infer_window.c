@@ -8,6 +8,8 @@
 /* Stands in for a size that is not known yet, so that attributes can be read and checked: what vt_window_resolve takes
  * at most. */
 #define UNKNOWN_SIZE (INT64_C(1) << 40)
+/* What vt_window_resolve_transposed takes at most. */
+#define UNKNOWN_TRANSPOSED_SIZE (INT64_C(1) << 20)
 
 /* floor((dim + add) / divisor) */
 static const struct vt_dim *shifted_quotient(
@@ -99,6 +101,15 @@ enum vultus_status vt_infer_fused_conv(struct vt_infer *infer) {
     return status;
 }
 
+/* Every pixel more gives a stride more: the size for any input from that for one, unless the result's size is given. */
+static const struct vt_dim *transposed_output(
+    const struct vt_infer *infer, const struct vt_dim *dim, int64_t stride, int64_t in, int64_t size) {
+    if (vt_dim_is_constant(dim, NULL) || vt_attr_find(&infer->node->attrs, "output_shape", VT_ATTR_INTS))
+        return vt_infer_const(infer, size);
+    const struct vt_dim *scaled = vt_dim_mul(infer->arena, dim, vt_infer_const(infer, stride));
+    return vt_dim_add(infer->arena, scaled, vt_infer_const(infer, size - stride * in));
+}
+
 enum vultus_status vt_infer_conv_transpose(struct vt_infer *infer) {
     const struct vt_value *x = vt_infer_input(infer, 0), *weight = vt_infer_input(infer, 1);
     struct vt_value *out = vt_infer_output(infer);
@@ -111,10 +122,12 @@ enum vultus_status vt_infer_conv_transpose(struct vt_infer *infer) {
     out->dims[0] = x->dims[0];
     if (!vt_value_static_dims(weight, weight_dims)) return VULTUS_OK;
     out->dims[1] = vt_dim_mul(infer->arena, weight->dims[1], vt_infer_const(infer, group));
-    if (!vt_dim_is_constant(x->dims[2], &in[0]) || !vt_dim_is_constant(x->dims[3], &in[1])) return VULTUS_OK;
+    for (int axis = 0; axis < 2; ++axis)
+        if (!vt_dim_is_constant(x->dims[2 + axis], &in[axis])) in[axis] = UNKNOWN_TRANSPOSED_SIZE;
     struct vt_window window;
     status = vt_window_resolve_transposed(&infer->node->attrs, weight_dims, in, &window, size, infer->error);
-    for (int axis = 0; !status && axis < 2; ++axis) out->dims[2 + axis] = vt_infer_const(infer, size[axis]);
+    for (int axis = 0; !status && axis < 2; ++axis)
+        out->dims[2 + axis] = transposed_output(infer, x->dims[2 + axis], window.stride[axis], in[axis], size[axis]);
     return status;
 }
 

@@ -81,8 +81,8 @@ static enum vultus_status map_file(
     return VULTUS_OK;
 }
 
-enum vultus_status vt_onnx_read_external(struct vt_onnx_reader *reader, struct vt_pb message, const char *tensor_name,
-    size_t size, const uint8_t **data) {
+enum vultus_status vt_onnx_read_external(
+    struct vt_onnx_reader *reader, struct vt_pb message, const char *tensor_name, size_t size, const uint8_t **data) {
     struct vt_pb_field field;
     struct location location = {.name = ""};
     struct vt_graph_file *file;

@@ -193,7 +193,8 @@ static enum vultus_status map_variadic(struct vt_onnx_reader *reader, struct vt_
 
 /* ------------------------------------------------------------ windows of one dimension */
 
-/* Sizes of one dimension get a neutral one in front, for the rows that there will be one of; paddings do at both ends. */
+/* Sizes of one dimension get a neutral one in front, for the rows that there will be one of; paddings do at both ends.
+ */
 static enum vultus_status widen_ints(
     const struct vt_onnx_reader *reader, struct vt_onnx_node *node, const char *name, size_t ends, int64_t neutral) {
     struct vt_attr *attr = find_attr(node, name);

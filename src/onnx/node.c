@@ -75,8 +75,7 @@ static enum vultus_status read_output(
     return VULTUS_OK;
 }
 
-static enum vultus_status read_fields(
-    struct vt_onnx_reader *reader, struct vt_pb message, struct vt_onnx_node *node) {
+static enum vultus_status read_fields(struct vt_onnx_reader *reader, struct vt_pb message, struct vt_onnx_node *node) {
     struct vt_pb_field field;
     enum vultus_status status;
     while (!(status = vt_pb_next(&message, &field)) && field.number) {

@@ -24,9 +24,9 @@ enum vultus_status vt_onnx_read(const uint8_t *bytes, size_t size, const char *n
     const struct vt_onnx_limits *limits, struct vt_graph **out, struct vultus_error *error);
 
 /*
- * The SHA-256 of a model, as hexadecimal: of its bytes alone, or, where they name files of external data in `folder`, of
- * those files too. Bytes that cannot be parsed have the SHA-256 of themselves; a named file that cannot be read is an
- * error.
+ * The SHA-256 of a model, as hexadecimal: of its bytes alone, or, where they name files of external data in `folder`,
+ * of those files too. Bytes that cannot be parsed have the SHA-256 of themselves; a named file that cannot be read is
+ * an error.
  */
 enum vultus_status vt_onnx_sha256(const uint8_t *bytes, size_t size, const char *name, const char *folder,
     char hex[VT_SHA256_HEX], struct vultus_error *error);

@@ -64,8 +64,8 @@ enum vultus_status vt_onnx_node_fail(const struct vt_onnx_reader *reader, const 
 enum vultus_status vt_onnx_memory_fail(const struct vt_onnx_reader *reader);
 
 /* external.c: `size` bytes at *data as the entries of a TensorProto's external_data say; the graph keeps the file. */
-enum vultus_status vt_onnx_read_external(struct vt_onnx_reader *reader, struct vt_pb message, const char *tensor_name,
-    size_t size, const uint8_t **data);
+enum vultus_status vt_onnx_read_external(
+    struct vt_onnx_reader *reader, struct vt_pb message, const char *tensor_name, size_t size, const uint8_t **data);
 
 /* tensor.c: a TensorProto; `name` is the tensor's own, "" when missing. Points into the file where alignment allows. */
 enum vultus_status vt_onnx_read_tensor(

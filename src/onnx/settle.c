@@ -65,9 +65,9 @@ static enum vultus_status settle_prelu(struct vt_onnx_reader *reader, struct vt_
     const char *stem = vt_arena_printf(reader->arena, "%s_axes", node->name);
     struct vt_value *inputs[2] = {
         slope, stem ? vt_graph_add_i64(reader->graph, stem, axes, (size_t)x->rank - 2) : NULL};
-    struct vt_node *unsqueeze = inputs[1] ? vt_graph_add_node(reader->graph, node, VT_OP_UNSQUEEZE, node->name, inputs,
-                                                2, NULL, 1, NULL, 0)
-                                          : NULL;
+    struct vt_node *unsqueeze =
+        inputs[1] ? vt_graph_add_node(reader->graph, node, VT_OP_UNSQUEEZE, node->name, inputs, 2, NULL, 1, NULL, 0)
+                  : NULL;
     if (!unsqueeze) return vt_onnx_memory_fail(reader);
     vt_graph_set_input(node, 1, unsqueeze->outputs[0]);
     return VULTUS_OK;

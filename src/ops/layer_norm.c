@@ -87,7 +87,8 @@ enum vultus_status vt_run_lp_norm(const struct vt_op_call *call, struct vultus_e
     enum vultus_status status = vt_op_expect_f32(call, 0, 1, VT_MAX_RANK, error);
     if (!status) status = vt_op_axis(call, vt_attr_int(&call->attrs, "axis", -1), x->rank, &axis, error);
     if (!status && p != 1 && p != 2)
-        status = vt_op_fail(call, error, VULTUS_ERROR_INVALID, "attribute p is %lld, allowed are 1 and 2", (long long)p);
+        status =
+            vt_op_fail(call, error, VULTUS_ERROR_INVALID, "attribute p is %lld, allowed are 1 and 2", (long long)p);
     if (!status) status = vt_op_alloc(call, VT_DTYPE_F32, x->rank, x->dims, &out, error);
     if (status || vt_tensor_count(x) == 0) return status;
     int64_t length = x->dims[axis], step = vt_dims_product(x->dims, axis + 1, x->rank);

@@ -97,7 +97,8 @@ static enum vultus_status pool(const struct vt_op_call *call, window_function *f
 }
 
 /* The place of a window's maximum in its plane, row-major or column-major; the first of equal ones. */
-static int64_t place_of_maximum(const struct pooling *p, const float *plane, const int64_t position[2], bool by_column) {
+static int64_t place_of_maximum(
+    const struct pooling *p, const float *plane, const int64_t position[2], bool by_column) {
     const struct taps taps[2] = {taps_inside(p, 0, position[0]), taps_inside(p, 1, position[1])};
     int64_t best[2] = {0, 0};
     bool found = false;
@@ -127,8 +128,7 @@ static enum vultus_status find_places(const struct vt_op_call *call, struct vult
         for (int64_t row = 0; row < p.out[0]; row++)
             for (int64_t column = 0; column < p.out[1]; column++) {
                 const int64_t position[2] = {row, column};
-                *place++ = c * pixels +
-                           place_of_maximum(&p, (const float *)x->data + c * pixels, position, by_column);
+                *place++ = c * pixels + place_of_maximum(&p, (const float *)x->data + c * pixels, position, by_column);
             }
     return VULTUS_OK;
 }

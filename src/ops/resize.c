@@ -46,8 +46,8 @@ static enum vultus_status read_choice(const struct vt_op_call *call, const char 
 
 static enum vultus_status read_modes(const struct vt_op_call *call, struct resizing *r, struct vultus_error *error) {
     static const char *const modes[] = {"nearest", "linear"};
-    static const char *const coordinates[] = {
-        "asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "tf_crop_and_resize"};
+    static const char *const coordinates[] = {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel",
+        "half_pixel_symmetric", "tf_crop_and_resize"};
     static const char *const roundings[] = {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"};
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     int mode = 0, coordinate = 0, rounding = 0, policy = 0;
@@ -86,8 +86,8 @@ static enum vultus_status read_axes(
 }
 
 /* The one scale of all axes that a policy keeps; 0 where each has its own. */
-static float common_scale(enum aspect_policy policy, const struct vt_tensor *x, const struct vt_tensor *sizes,
-    const int *axes, int count) {
+static float common_scale(
+    enum aspect_policy policy, const struct vt_tensor *x, const struct vt_tensor *sizes, const int *axes, int count) {
     float common = 0;
     for (int i = 0; sizes && policy != STRETCH && i < count; i++) {
         float scale = (float)vt_tensor_get_int(sizes, i) / (float)x->dims[axes[i]];

@@ -57,8 +57,7 @@ static void read_line(const struct lines *lines, int64_t line) {
     int64_t at = line / lines->step * lines->step * lines->length + line % lines->step;
     bool exact = !vt_dtype_is_float(lines->x->dtype);
     for (int64_t i = 0; i < lines->length; i++, at += lines->step)
-        lines->entries[i] =
-            (struct entry){vt_tensor_get(lines->x, at), exact ? vt_tensor_get_int(lines->x, at) : 0, i};
+        lines->entries[i] = (struct entry){vt_tensor_get(lines->x, at), exact ? vt_tensor_get_int(lines->x, at) : 0, i};
 }
 
 enum vultus_status vt_run_arg_max(const struct vt_op_call *call, struct vultus_error *error) {

@@ -152,7 +152,8 @@ enum vultus_status vt_run_range(const struct vt_op_call *call, struct vultus_err
         if (x[i]->dtype != x[0]->dtype || vt_tensor_count(x[i]) != 1)
             return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "start, limit and delta must be three %s scalars",
                 vt_dtype_name(x[0]->dtype));
-    if (vt_tensor_get(x[2], 0) == 0) return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "delta is 0, it must lead from start to limit");
+    if (vt_tensor_get(x[2], 0) == 0)
+        return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "delta is 0, it must lead from start to limit");
     bool is_float = vt_dtype_is_float(x[0]->dtype);
     double start = vt_tensor_get(x[0], 0), delta = vt_tensor_get(x[2], 0);
     int64_t first = vt_tensor_get_int(x[0], 0), step = vt_tensor_get_int(x[2], 0);

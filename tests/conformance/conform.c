@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conform ENGINE PLAN_FOLDER <LIST >RESULTS: runs ONNX node tests. ENGINE: "interpreter", the unoptimised graph with the
- * reference operators; "plan", built, cached in PLAN_FOLDER, opened and run as `vultus run` does. A line of LIST is
- * MODEL.onnx, a folder with output_0.pb..., and the input files, all separated by tabs. A line of RESULTS is "passed" or
- * a sentence. The first line of RESULTS is the instruction set in use.
+ * conform ENGINE PLAN_FOLDER <LIST >RESULTS: runs ONNX node tests. ENGINE: "interpreter", the unoptimised graph with
+ * the reference operators; "plan", built, cached in PLAN_FOLDER, opened and run as `vultus run` does. A line of LIST is
+ * MODEL.onnx, a folder with output_0.pb..., and the input files, all separated by tabs. A line of RESULTS is "passed"
+ * or a sentence. The first line of RESULTS is the instruction set in use.
  */
 #include <math.h>
 #include <stdio.h>
@@ -102,8 +102,7 @@ static enum vultus_status run_session(struct test *t, struct vultus_session *ses
     const void *inputs[MOST_TENSORS];
     void *outputs[MOST_TENSORS];
     struct vultus_tensor_info info;
-    enum vultus_status status =
-        check_counts(t, vultus_session_inputs(session), vultus_session_outputs(session), error);
+    enum vultus_status status = check_counts(t, vultus_session_inputs(session), vultus_session_outputs(session), error);
     for (size_t i = 0; !status && i < t->n_inputs; i++) {
         status = vultus_session_input(session, i, 1, &info, error);
         if (!status && info.bytes != vt_tensor_bytes(&t->given[i]))

@@ -15,6 +15,7 @@
 
 #define MOST_INPUTS 6
 #define MOST_ATTRS 8
+#define MOST_OUTPUTS 4
 #define ROUNDS 400
 
 static uint32_t random_state;
@@ -32,7 +33,7 @@ struct call {
     bool given[MOST_INPUTS];
     size_t n_inputs;
     struct vt_attr attrs[MOST_ATTRS];
-    size_t n_attrs;
+    size_t n_attrs, n_outputs; /* 0: one */
 };
 
 static struct vt_tensor *add_input(struct call *call, enum vt_dtype dtype, int rank, const int64_t *dims) {
@@ -366,6 +367,98 @@ static void make_constant_of_shape(struct call *call) {
     add_numbers(call, pick(0, 3), dims);
 }
 
+static void make_conv_transpose(struct call *call) {
+    int64_t group = pick(1, 3), in = group * pick(1, 3), out = pick(1, 3);
+    const int64_t kernel[2] = {pick(1, 4), pick(1, 3)};
+    add_data(call, 4, (const int64_t[]){pick(1, 2), in, pick(4, 9), pick(4, 9)});
+    add_data(call, 4, (const int64_t[]){in, out, kernel[0], kernel[1]});
+    if (group > 1) add_int(call, "group", group);
+    random_window(call, kernel, false);
+    if (pick(0, 1)) add_ints(call, "output_padding", 2, (const int64_t[]){pick(0, 1), pick(0, 1)});
+    if (!pick(0, 3)) add_ints(call, "output_shape", 2, (const int64_t[]){pick(4, 30), pick(4, 30)});
+}
+
+static void make_places(struct call *call) {
+    make_pool(call);
+    call->n_outputs = 2;
+}
+
+static void make_layer_norm(struct call *call) {
+    int64_t dims[VT_MAX_RANK];
+    int rank = random_dims(dims, 1, 4, 4), axis = (int)pick(0, rank - 1);
+    add_data(call, rank, dims);
+    add_data(call, rank - axis, dims + axis);
+    add_int(call, "axis", pick(0, 1) ? axis : axis - rank);
+    call->n_outputs = (size_t)pick(1, 3);
+}
+
+static void make_split(struct call *call) {
+    int64_t dims[VT_MAX_RANK], parts[3] = {pick(0, 3), pick(0, 3), pick(0, 3)};
+    int rank = random_dims(dims, 1, 4, 6), axis = (int)pick(0, rank - 1);
+    bool given = pick(0, 1);
+    if (given) dims[axis] = parts[0] + parts[1] + parts[2];
+    add_data(call, rank, dims);
+    if (given) add_numbers(call, 3, parts);
+    add_int(call, "axis", pick(0, 1) ? axis : axis - rank);
+    call->n_outputs = given ? 3 : (size_t)pick(1, 4);
+}
+
+static void make_expand(struct call *call) {
+    int64_t dims[VT_MAX_RANK], target[VT_MAX_RANK];
+    int rank = random_dims(dims, 1, 4, 4), cut = (int)pick(0, rank);
+    for (int i = 0; i < rank; ++i) {
+        target[i] = pick(0, 1) ? dims[i] : 1;
+        if (!pick(0, 2)) dims[i] = 1;
+    }
+    add_data(call, rank, dims);
+    add_numbers(call, rank - cut, target + cut);
+}
+
+static void make_tile(struct call *call) {
+    int64_t dims[VT_MAX_RANK], repeats[VT_MAX_RANK];
+    int rank = random_dims(dims, 1, 4, 4);
+    for (int i = 0; i < rank; ++i) repeats[i] = pick(0, 3);
+    add_data(call, rank, dims);
+    add_numbers(call, rank, repeats);
+}
+
+static void make_top_k(struct call *call) {
+    int64_t dims[VT_MAX_RANK];
+    int rank = random_dims(dims, 1, 4, 4), axis = (int)pick(0, rank - 1);
+    const int64_t k = pick(0, dims[axis]);
+    add_data(call, rank, dims);
+    add_numbers(call, 1, &k);
+    add_int(call, "axis", pick(0, 1) ? axis : axis - rank);
+    call->n_outputs = (size_t)pick(1, 2);
+}
+
+static void make_arg_max(struct call *call) {
+    int64_t dims[VT_MAX_RANK];
+    int rank = random_dims(dims, 1, 4, 4);
+    add_data(call, rank, dims);
+    add_int(call, "axis", random_axis(rank));
+    if (pick(0, 1)) add_int(call, "keepdims", pick(0, 1));
+}
+
+static void make_range(struct call *call) {
+    for (int i = 0; i < 3; ++i) {
+        const int64_t number = i == 2 ? pick(1, 4) * (pick(0, 1) ? 1 : -1) : pick(-9, 9);
+        add_numbers(call, 1, &number);
+        call->inputs[i].rank = 0;
+    }
+}
+
+static void make_dropout(struct call *call) {
+    make_unary(call);
+    call->n_outputs = (size_t)pick(1, 2);
+}
+
+static void make_quantize(struct call *call) {
+    make_unary(call);
+    add_data(call, 0, NULL);
+    if (pick(0, 1)) add_int(call, "output_dtype", 3);
+}
+
 /* The symbols that stand for sizes in one round. */
 struct symbols {
     char names[MOST_INPUTS * VT_MAX_RANK][8];
@@ -393,6 +486,8 @@ static struct vt_value *make_input(
     return value;
 }
 
+static size_t outputs_of(const struct call *call) { return call->n_outputs ? call->n_outputs : 1; }
+
 /* A graph of just the call, inferred; its output is the last node's. */
 static struct vt_graph *infer_call(const struct call *call, struct symbols *symbols) {
     struct vt_graph *graph;
@@ -401,11 +496,13 @@ static struct vt_graph *infer_call(const struct call *call, struct symbols *symb
     assert_int_equal(vt_graph_create(0, &graph, &error), VULTUS_OK);
     for (size_t i = 0; i < call->n_inputs; ++i) {
         bool is_data = call->inputs[i].dtype == VT_DTYPE_F32 && !(call->op == VT_OP_RESIZE && i == 2);
-        bool is_weight = (call->op == VT_OP_CONV || call->op == VT_OP_FUSED_CONV) && i == 1;
+        bool is_convolution =
+            call->op == VT_OP_CONV || call->op == VT_OP_FUSED_CONV || call->op == VT_OP_CONV_TRANSPOSE;
+        bool is_weight = is_convolution && i == 1;
         if (call->given[i]) inputs[i] = make_input(graph, &call->inputs[i], is_data, is_weight ? NULL : symbols);
     }
-    assert_non_null(
-        vt_graph_add_node(graph, NULL, call->op, NULL, inputs, call->n_inputs, NULL, 1, call->attrs, call->n_attrs));
+    assert_non_null(vt_graph_add_node(
+        graph, NULL, call->op, NULL, inputs, call->n_inputs, NULL, outputs_of(call), call->attrs, call->n_attrs));
     if (vt_graph_infer(graph, &error)) fail_msg("inference failed: %s", error.text);
     return graph;
 }
@@ -418,14 +515,14 @@ static bool run_call(struct call *call, struct vt_tensor *result) {
         .inputs = inputs,
         .n_inputs = call->n_inputs,
         .outputs = result,
-        .n_outputs = 1,
+        .n_outputs = outputs_of(call),
         .arena = &call->arena};
     return vt_op_run(&op_call, NULL) == VULTUS_OK;
 }
 
-static void compare_static(const struct call *call, const struct vt_tensor *result) {
+static void compare_static(const struct call *call, size_t index, const struct vt_tensor *result) {
     struct vt_graph *graph = infer_call(call, NULL);
-    const struct vt_value *out = graph->last->outputs[0];
+    const struct vt_value *out = graph->last->outputs[index];
     int64_t dims[VT_MAX_RANK];
     assert_int_equal(out->dtype, result->dtype);
     assert_int_equal(out->rank, result->rank);
@@ -439,10 +536,11 @@ static void compare_static(const struct call *call, const struct vt_tensor *resu
     vt_graph_destroy(graph);
 }
 
-static void compare_symbolic(const struct call *call, const struct vt_tensor *result, int *known, int *unknown) {
+static void compare_symbolic(
+    const struct call *call, size_t index, const struct vt_tensor *result, int *known, int *unknown) {
     struct symbols symbols = {.count = 0};
     struct vt_graph *graph = infer_call(call, &symbols);
-    const struct vt_value *out = graph->last->outputs[0];
+    const struct vt_value *out = graph->last->outputs[index];
     assert_int_equal(out->dtype, result->dtype);
     if (out->rank < 0) {
         ++*unknown;
@@ -469,13 +567,14 @@ static void check_operator(void **state) {
     random_state = (uint32_t)plan->op;
     for (int round = 0; round < ROUNDS; ++round) {
         struct call call = {.op = plan->op};
-        struct vt_tensor result = {.rank = 0};
+        struct vt_tensor results[MOST_OUTPUTS] = {{.rank = 0}};
         vt_arena_init(&call.arena, 0);
         plan->make(&call);
-        if (run_call(&call, &result)) {
-            ++ran;
-            compare_static(&call, &result);
-            compare_symbolic(&call, &result, &known, &unknown);
+        bool runs = run_call(&call, results);
+        ran += runs;
+        for (size_t i = 0; runs && i < outputs_of(&call); ++i) {
+            compare_static(&call, i, &results[i]);
+            compare_symbolic(&call, i, &results[i], &known, &unknown);
         }
         vt_arena_fini(&call.arena);
     }
@@ -521,6 +620,24 @@ static struct plan plans[] = {
     {VT_OP_FUSED_GEMM, make_fused_gemm, 100},
     {VT_OP_GROUP_NORM, make_group_norm, 100},
     {VT_OP_AFFINE, make_affine, 100},
+    {VT_OP_CONV_TRANSPOSE, make_conv_transpose, 100},
+    {VT_OP_MAX_POOL, make_places, 80},
+    {VT_OP_LAYER_NORM, make_layer_norm, 100},
+    {VT_OP_LP_NORM, make_softmax, 100},
+    {VT_OP_ELU, make_unary, 100},
+    {VT_OP_MAX, make_binary, 75},
+    {VT_OP_EQUAL, make_binary, 75},
+    {VT_OP_GLOBAL_MAX_POOL, make_global_pool, 100},
+    {VT_OP_REDUCE_MAX, make_reduce, 100},
+    {VT_OP_SPLIT, make_split, 75},
+    {VT_OP_EXPAND, make_expand, 75},
+    {VT_OP_TILE, make_tile, 100},
+    {VT_OP_SIZE, make_unary, 0},
+    {VT_OP_RANGE, make_range, 100},
+    {VT_OP_ARG_MAX, make_arg_max, 100},
+    {VT_OP_TOP_K, make_top_k, 100},
+    {VT_OP_QUANTIZE_LINEAR, make_quantize, 100},
+    {VT_OP_DROPOUT, make_dropout, 100},
 };
 
 int main(void) {

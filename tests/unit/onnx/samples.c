@@ -160,7 +160,8 @@ static struct encoder make_constants(void) {
     return model_of(&graph, 15);
 }
 
-/* What detectors and attention have beyond the above: several outputs, chains, slopes without their place, quantisation. */
+/* What detectors and attention have beyond the above: several outputs, chains, slopes without their place,
+ * quantisation. */
 static struct encoder make_heads(void) {
     struct encoder graph = {0}, node;
     put_input(&graph, "x", ONNX_F32, 4, (const int64_t[]){0, 4, 0, 8});

@@ -184,8 +184,7 @@ static void what_they_may_hold_is_bounded(void **state) {
     vt_graph_destroy(graph);
     assert_int_equal(read_with(&model, 23, &graph, &error), VULTUS_ERROR_LIMIT);
     expect_parts(error.text, "more than 23 bytes");
-    assert_int_equal(
-        vt_onnx_read(model.bytes, model.size, "m", NULL, &graph, &error), VULTUS_ERROR_UNSUPPORTED);
+    assert_int_equal(vt_onnx_read(model.bytes, model.size, "m", NULL, &graph, &error), VULTUS_ERROR_UNSUPPORTED);
     expect_parts(error.text, "has no folder");
     encoder_fini(&model);
 }

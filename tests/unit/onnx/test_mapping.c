@@ -411,6 +411,91 @@ static void control_flow_is_refused(void **state) {
     refuse_node(&node, 17, VULTUS_ERROR_FORMAT, "(ConstantOfShape)|lacks its tensor");
 }
 
+static void sums_become_chains(void **state) {
+    (void)state;
+    struct encoder node = node_of("Sum", "x x x x", "y");
+    expect_node(
+        &node, 8, "the-node = Add(x, x)|the-node_1 = Add(the-node, x)|y = Add(the-node_1, x) : float32[1,3,8,8]");
+    node = node_of("Max", "x x", "y");
+    expect_node(&node, 13, "y = Max(x, x) : ");
+    node = node_of("Min", "x", "y");
+    expect_node(&node, 13, "y = Identity(x) : ");
+    node = node_of("Sum", "x - x", "y");
+    refuse_node(&node, 13, VULTUS_ERROR_FORMAT, "(Sum)|input 1 is missing");
+}
+
+static void splits_and_top_k_take_attributes(void **state) {
+    (void)state;
+    struct encoder node = node_of("Split", "x", "y z");
+    attribute_ints(&node, "split", 2, (const int64_t[]){3, 5});
+    attribute_int(&node, "axis", 2);
+    expect_node(&node, 11, "y, z = Split(x, the-node_split:int64[2] {3, 5})|float32[1,3,3,8], float32[1,3,5,8]");
+    node = node_of("Split", "x", "y z");
+    attribute_int(&node, "num_outputs", 3);
+    refuse_node(&node, 18, VULTUS_ERROR_FORMAT, "num_outputs is 3|2 outputs");
+    node = node_of("TopK", "x", "y places");
+    attribute_int(&node, "k", 2);
+    expect_node(&node, 9, "y, places = TopK(x, the-node_k:int64[1] {2}) : float32[1,3,8,2], int64[1,3,8,2]");
+    node = node_of("TopK", "x", "y");
+    attribute_int(&node, "k", 2);
+    refuse_node(&node, 10, VULTUS_ERROR_FORMAT, "'k' exists in opsets 7 to 9");
+}
+
+/* MXNet's ways, opset 7 and 8. */
+static void oldest_forms(void **state) {
+    (void)state;
+    struct encoder node = node_of("Upsample", "x", "y");
+    attribute_floats(&node, "scales", 4, (const float[]){1, 1, 2, 2});
+    expect_node(&node, 7, "y = Resize(x, -, the-node_scales:float32[4] {1, 1, 2, 2}) |float32[1,3,16,16]");
+
+    struct encoder graph = picture_graph();
+    node = node_of("BatchNormalization", "x c c c c", "y");
+    attribute_int(&node, "spatial", 0);
+    put_node(&graph, &node);
+    put_f32(&graph, "c", 3, (const float[]){1, 2, 3});
+    struct reading reading = read_good(&graph, 8);
+    expect_graph(&reading, "y = BatchNormalization(x, c");
+    reading_fini(&reading);
+
+    graph = picture_graph();
+    put_plain_node(&graph, "PRelu", "x c", "y");
+    put_f32(&graph, "c", 3, (const float[]){1, 2, 3});
+    reading = read_good(&graph, 8);
+    expect_graph(
+        &reading, "Unsqueeze(c:float32[3] {1, 2, 3}, the-node_axes:int64[2] {1, 2}) : float32[3,1,1]|y = PRelu(x, ");
+    reading_fini(&reading);
+
+    graph = picture_graph();
+    put_plain_node(&graph, "PRelu", "x c", "y");
+    put_f32(&graph, "c", 8, (const float[]){1, 2, 3, 4, 5, 6, 7, 8});
+    reading = read_good(&graph, 8);
+    expect_graph(&reading, "y = PRelu(x, c:float32[8]");
+    reading_fini(&reading);
+
+    graph = picture_graph();
+    put_plain_node(&graph, "PRelu", "x c", "y");
+    put_f32(&graph, "c", 5, (const float[]){1, 2, 3, 4, 5});
+    read_bad(&graph, 8, VULTUS_ERROR_FORMAT, "(PRelu)|8 and 5");
+}
+
+static void windows_of_one_dimension_get_a_row(void **state) {
+    (void)state;
+    struct encoder graph = {0}, node = node_of("MaxPool", "x", "y places");
+    put_input(&graph, "x", ONNX_F32, 3, (const int64_t[]){1, 3, 8});
+    put_output(&graph, "y");
+    attribute_ints(&node, "kernel_shape", 1, (const int64_t[]){3});
+    attribute_ints(&node, "pads", 2, (const int64_t[]){1, 0});
+    put_node(&graph, &node);
+    struct reading reading = read_good(&graph, 13);
+    expect_graph(
+        &reading, "Unsqueeze(x, |kernel_shape=[1,3]|pads=[0,1,0,0]|y = Squeeze(|: float32[1,3,7]|int64[1,3,7]");
+    reading_fini(&reading);
+    node = node_of("MaxPool", "x", "y");
+    attribute_ints(&node, "kernel_shape", 1, (const int64_t[]){3});
+    attribute_ints(&node, "strides", 2, (const int64_t[]){1, 1});
+    refuse_node(&node, 13, VULTUS_ERROR_FORMAT, "(MaxPool)|'strides' has 2 values");
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void) {
@@ -422,6 +507,8 @@ int main(void) {
         TEST(old_softmax_of_a_vector_needs_an_axis), TEST(old_softmax_over_one_dimension_is_direct),
         TEST(softmax_of_unknown_rank_is_spelled_out), TEST(batch_norm_drops_training), TEST(dropout_is_plain),
         TEST(secondary_outputs_may_not_be_used), TEST(constants_of_every_kind), TEST(group_normalization_is_known),
-        TEST(unknown_operators_are_named), TEST(attributes_are_checked), TEST(control_flow_is_refused)};
+        TEST(sums_become_chains), TEST(splits_and_top_k_take_attributes), TEST(oldest_forms),
+        TEST(windows_of_one_dimension_get_a_row), TEST(unknown_operators_are_named), TEST(attributes_are_checked),
+        TEST(control_flow_is_refused)};
     return cmocka_run_group_tests_name("onnx-mapping", tests, NULL, NULL);
 }

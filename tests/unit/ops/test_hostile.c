@@ -110,14 +110,13 @@ static struct vt_tensor random_tensor(struct vt_arena *arena) {
 
 static struct vt_attr random_attr(struct vt_arena *arena) {
     static const char *const ints[] = {"axis", "group", "transA", "transB", "ceil_mode", "count_include_pad",
-        "keepdims", "allowzero", "to", "start", "end", "num_groups", "act1", "act2", "noop_with_empty_axes", "block_size",
-        "output_dtype", "largest", "select_last_index", "p", "storage_order"};
-    static const char *const lists[] = {"kernel_shape", "strides", "pads", "dilations", "perm", "axes", "output_shape",
-        "output_padding"};
+        "keepdims", "allowzero", "to", "start", "end", "num_groups", "act1", "act2", "noop_with_empty_axes",
+        "block_size", "output_dtype", "largest", "select_last_index", "p", "storage_order"};
+    static const char *const lists[] = {
+        "kernel_shape", "strides", "pads", "dilations", "perm", "axes", "output_shape", "output_padding"};
     static const char *const strings[][2] = {{"auto_pad", "SAME_UPPER"}, {"auto_pad", "SAME_LOWER"},
-        {"auto_pad", "VALID"}, {"mode", "linear"}, {"mode", "edge"}, {"mode", "reflect"},
-        {"mode", "wrap"}, {"coordinate_transformation_mode", "align_corners"},
-        {"coordinate_transformation_mode", "tf_crop_and_resize"},
+        {"auto_pad", "VALID"}, {"mode", "linear"}, {"mode", "edge"}, {"mode", "reflect"}, {"mode", "wrap"},
+        {"coordinate_transformation_mode", "align_corners"}, {"coordinate_transformation_mode", "tf_crop_and_resize"},
         {"coordinate_transformation_mode", "half_pixel_symmetric"}, {"keep_aspect_ratio_policy", "not_larger"},
         {"nearest_mode", "ceil"}};
     switch (random_below(4)) {
@@ -170,9 +169,7 @@ static bool random_call(enum vt_op op) {
     for (uint64_t more = random_below(4); more > 0; more--) attrs[call.attrs.count++] = random_attr(&arena);
     struct vultus_error error = {0};
     enum vultus_status status = vt_op_run(&call, &error);
-    if (status) {
-        assert_true(strlen(error.text) > 20);
-    }
+    if (status) { assert_true(strlen(error.text) > 20); }
     for (size_t i = 0; !status && i < call.n_outputs; i++) {
         assert_true(vt_dims_valid(outs[i].rank, outs[i].dims, outs[i].dtype, NULL));
         assert_true(outs[i].data || vt_tensor_count(&outs[i]) == 0);

@@ -185,8 +185,7 @@ static void pad(void **state) {
     expect_failure(VT_OP_PAD, edge, INPUTS(&none, &two_one), VULTUS_ERROR_INVALID, "size 0 cannot be padded");
     expect_failure(VT_OP_PAD, NO_ATTRS, INPUTS(&m, &two_one), VULTUS_ERROR_INVALID, "2 axes need 4 integers");
     expect_failure(VT_OP_PAD, NO_ATTRS, INPUTS(&v, &two_one, &ints), VULTUS_ERROR_INVALID, "the constant is int64[1]");
-    expect_failure(
-        VT_OP_PAD, ATTRS(attr_string("mode", "odd")), INPUTS(&v, &two_one), VULTUS_ERROR_UNSUPPORTED, "odd");
+    expect_failure(VT_OP_PAD, ATTRS(attr_string("mode", "odd")), INPUTS(&v, &two_one), VULTUS_ERROR_UNSUPPORTED, "odd");
 }
 
 /* A resize of 1x1x1xN to `width`. */
