@@ -220,14 +220,13 @@ static enum vultus_status set_kind(
 
 /* What an AttributeProto holds before its type is known. */
 struct attribute {
-    const char *name, *text;
+    const char *name, *text, *referred; /* referred: the name of a function's attribute to take, or "" */
     int64_t type, integer;
     float real;
     const struct vt_tensor *tensor;
 };
 
-static enum vultus_status read_fields(
-    struct vt_onnx_reader *reader, const struct vt_onnx_node *node, struct vt_pb message, struct attribute *out) {
+static enum vultus_status read_fields(struct vt_onnx_reader *reader, struct vt_pb message, struct attribute *out) {
     struct vt_pb_field field;
     enum vultus_status status;
     while (!(status = vt_pb_next(&message, &field)) && field.number) {
@@ -238,14 +237,22 @@ static enum vultus_status read_fields(
         case ATTRIBUTE_S: status = vt_pb_text(&field, reader->arena, &out->text); break;
         case ATTRIBUTE_T: status = read_tensor_attribute(reader, &field, &out->tensor); break;
         case ATTRIBUTE_TYPE: status = vt_pb_int(&field, &out->type); break;
-        case ATTRIBUTE_REF_NAME:
-            status = vt_onnx_node_fail(reader, node, VULTUS_ERROR_UNSUPPORTED,
-                "an attribute refers to one of a function; functions are not supported");
-            break;
+        case ATTRIBUTE_REF_NAME: status = vt_pb_text(&field, reader->arena, &out->referred); break;
         default: break;
         }
         if (status) break;
     }
+    return status;
+}
+
+/* The newest attribute becomes that of the call; one that nobody gives is as if it were not there. */
+static enum vultus_status take_referred(
+    struct vt_onnx_reader *reader, struct vt_onnx_node *node, const struct attribute *raw) {
+    struct vt_attr *attr = &node->attrs[node->n_attrs - 1];
+    bool found;
+    enum vultus_status status = vt_onnx_refer_attribute(reader, node, raw->referred, attr, &found);
+    attr->name = raw->name;
+    if (!status && !found) node->n_attrs--;
     return status;
 }
 
@@ -254,9 +261,10 @@ enum vultus_status vt_onnx_read_attribute(
     if (node->n_attrs == VT_ONNX_MOST_ATTRIBUTES)
         return vt_onnx_node_fail(
             reader, node, VULTUS_ERROR_LIMIT, "there are more than %d attributes", VT_ONNX_MOST_ATTRIBUTES);
-    struct attribute raw = {.name = "", .text = ""};
+    struct attribute raw = {.name = "", .text = "", .referred = ""};
     struct vt_attr *attr = &node->attrs[node->n_attrs++];
-    enum vultus_status status = read_fields(reader, node, message, &raw);
+    enum vultus_status status = read_fields(reader, message, &raw);
+    if (!status && *raw.referred) return take_referred(reader, node, &raw);
     *attr = (struct vt_attr){.name = raw.name};
     if (!status) status = set_kind(reader, node, attr, raw.type);
     if (status) return status;

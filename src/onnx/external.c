@@ -12,7 +12,15 @@
 #include "onnx/reader.h"
 
 /* onnx.proto3: where TensorProtos are, and what says that their data are elsewhere. */
-enum { MODEL_GRAPH = 7, GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, NODE_ATTRIBUTE = 5, ATTRIBUTE_TENSOR = 5 };
+enum {
+    MODEL_GRAPH = 7,
+    MODEL_FUNCTION = 25,
+    FUNCTION_NODE = 7,
+    GRAPH_NODE = 1,
+    GRAPH_INITIALIZER = 5,
+    NODE_ATTRIBUTE = 5,
+    ATTRIBUTE_TENSOR = 5
+};
 enum { TENSOR_EXTERNAL_DATA = 13 };
 enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
 
@@ -160,6 +168,7 @@ enum vultus_status vt_onnx_sha256(const uint8_t *bytes, size_t size, const char 
     char hex[VT_SHA256_HEX], struct vultus_error *error) {
     static const int initializers[] = {MODEL_GRAPH, GRAPH_INITIALIZER, 0};
     static const int attributes[] = {MODEL_GRAPH, GRAPH_NODE, NODE_ATTRIBUTE, ATTRIBUTE_TENSOR, 0};
+    static const int functions[] = {MODEL_FUNCTION, FUNCTION_NODE, NODE_ATTRIBUTE, ATTRIBUTE_TENSOR, 0};
     const struct vt_pb_source source = {.bytes = bytes, .size = size, .name = name};
     enum vultus_status status = vt_sha256_hex(bytes, size, hex, error);
     struct digests *d = calloc(1, sizeof *d);
@@ -173,6 +182,7 @@ enum vultus_status vt_onnx_sha256(const uint8_t *bytes, size_t size, const char 
     vt_strbuf_printf(&d->text, "%s\n", hex);
     status = visit(d, vt_pb_whole(&source), initializers, &parsed);
     if (!status && parsed) status = visit(d, vt_pb_whole(&source), attributes, &parsed);
+    if (!status && parsed) status = visit(d, vt_pb_whole(&source), functions, &parsed);
     if (!status && d->text.failed) status = vt_fail_memory(error, "a digest", sizeof *d);
     if (!status && parsed && d->n_names) status = vt_sha256_hex(d->text.text, strlen(d->text.text), hex, error);
     vt_arena_fini(&d->arena);

@@ -10,6 +10,7 @@ enum node_field {
     NODE_OP_TYPE = 4,
     NODE_ATTRIBUTE = 5,
     NODE_DOMAIN = 7,
+    NODE_OVERLOAD = 8,
 };
 
 enum vultus_status vt_onnx_declare_outputs(struct vt_onnx_reader *reader, struct vt_pb message) {
@@ -25,9 +26,8 @@ enum vultus_status vt_onnx_declare_outputs(struct vt_onnx_reader *reader, struct
         status = vt_pb_text(&field, reader->arena, &name);
         if (status) break;
         if (!*name) continue;
-        if (vt_graph_find_value(reader->graph, name))
-            return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT, "the name '%.100s' is given to two values", name);
-        if (!vt_graph_add_value(reader->graph, name)) return vt_onnx_memory_fail(reader);
+        status = vt_onnx_declare_value(reader, name);
+        if (status) break;
     }
     return status;
 }
@@ -42,6 +42,7 @@ static enum vultus_status read_names(
         if (field.number == NODE_NAME) status = vt_pb_text(&field, reader->arena, &node->name);
         if (field.number == NODE_OP_TYPE) status = vt_pb_text(&field, reader->arena, &node->operator_name);
         if (field.number == NODE_DOMAIN) status = vt_pb_text(&field, reader->arena, &node->domain);
+        if (field.number == NODE_OVERLOAD) status = vt_pb_text(&field, reader->arena, &node->overload);
         if (status) break;
     }
     if (!*node->name) node->name = first_output;
@@ -57,8 +58,11 @@ static enum vultus_status read_input(
             reader, node, VULTUS_ERROR_LIMIT, "there are more than %d inputs", VT_ONNX_MOST_NODE_INPUTS);
     enum vultus_status status = vt_pb_text(field, reader->arena, &name);
     if (status) return status;
-    struct vt_value *value = *name ? vt_graph_find_value(reader->graph, name) : NULL;
-    if (*name && !value)
+    struct vt_value *value = NULL;
+    bool known = true;
+    if (*name) status = vt_onnx_find_value(reader, name, &known, &value);
+    if (status) return status;
+    if (!known)
         return vt_onnx_node_fail(
             reader, node, VULTUS_ERROR_FORMAT, "it reads '%.100s', which no node, input or constant provides", name);
     node->inputs[node->n_inputs++] = value;
@@ -71,8 +75,11 @@ static enum vultus_status read_output(
     const char *name;
     enum vultus_status status = vt_pb_text(field, reader->arena, &name);
     if (status) return status;
-    node->outputs[node->n_outputs++] = *name ? vt_graph_find_value(reader->graph, name) : NULL;
-    return VULTUS_OK;
+    struct vt_value *value = NULL;
+    bool known;
+    if (*name) status = vt_onnx_find_value(reader, name, &known, &value);
+    node->outputs[node->n_outputs++] = value;
+    return status;
 }
 
 static enum vultus_status read_fields(struct vt_onnx_reader *reader, struct vt_pb message, struct vt_onnx_node *node) {
@@ -121,10 +128,13 @@ static enum vultus_status let_wait(struct vt_onnx_reader *reader, struct vt_node
 }
 
 enum vultus_status vt_onnx_read_node(struct vt_onnx_reader *reader, struct vt_pb message) {
-    struct vt_onnx_node node = {.name = "", .operator_name = "", .domain = ""};
+    struct vt_onnx_node node = {.name = "", .operator_name = "", .domain = "", .overload = ""};
     enum vultus_status status = read_names(reader, message, &node);
     if (!status) status = read_fields(reader, message, &node);
-    if (!status) status = vt_onnx_map_node(reader, &node);
+    if (status) return status;
+    const struct vt_onnx_function *function = vt_onnx_find_function(reader, &node);
+    if (function) return vt_onnx_inline(reader, &node, function);
+    status = vt_onnx_map_node(reader, &node);
     if (status || node.op == VT_OP_NONE) return status;
     status = trim_outputs(reader, &node);
     if (status) return status;

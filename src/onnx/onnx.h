@@ -18,7 +18,8 @@ struct vt_onnx_limits {
 /*
  * Reads an ONNX model (onnx.proto3, opset 7 to 22 of the default domain) from `bytes`, trusting nothing. Weights are
  * not copied: the graph points into `bytes`, which must outlive it (unaligned raw data is copied). Old operator forms
- * are rewritten to the newest opset's. `name` is used in error sentences. On success the caller destroys *out.
+ * are rewritten to the newest opset's, functions of the model replaced by their nodes. `name` is used in error
+ * sentences. On success the caller destroys *out.
  */
 enum vultus_status vt_onnx_read(const uint8_t *bytes, size_t size, const char *name,
     const struct vt_onnx_limits *limits, struct vt_graph **out, struct vultus_error *error);

@@ -111,11 +111,9 @@ static enum vultus_status refuse_sparse(struct vt_onnx_reader *reader, struct vt
     return vt_onnx_fail(reader, VULTUS_ERROR_UNSUPPORTED, "the graph has sparse initializers, which are not supported");
 }
 
-typedef enum vultus_status part_reader(struct vt_onnx_reader *reader, struct vt_pb message);
-
 /* Calls `read` for every field `number` of the graph. */
 static enum vultus_status for_each(
-    struct vt_onnx_reader *reader, struct vt_pb graph, uint32_t number, part_reader *read) {
+    struct vt_onnx_reader *reader, struct vt_pb graph, uint32_t number, vt_onnx_part_reader *read) {
     struct vt_pb_field field;
     enum vultus_status status;
     while (!(status = vt_pb_next(&graph, &field)) && field.number) {
@@ -160,7 +158,7 @@ static enum vultus_status read_graph(struct vt_onnx_reader *reader, struct vt_pb
     return status ? vt_onnx_fail(reader, status, "%s", reason.text) : VULTUS_OK;
 }
 
-static enum vultus_status read_opset(struct vt_onnx_reader *reader, const struct vt_pb_field *field) {
+enum vultus_status vt_onnx_read_opset(struct vt_onnx_reader *reader, const struct vt_pb_field *field) {
     struct vt_pb message;
     struct vt_pb_field part;
     const char *domain = "";
@@ -183,12 +181,15 @@ static enum vultus_status read_model_field(
     switch (field->number) {
     case MODEL_IR_VERSION: return vt_pb_int(field, ir_version);
     case MODEL_PRODUCER_NAME: return vt_pb_text(field, reader->arena, &reader->graph->producer);
-    case MODEL_OPSET_IMPORT: return read_opset(reader, field);
+    case MODEL_OPSET_IMPORT: return vt_onnx_read_opset(reader, field);
     case MODEL_GRAPH:
         if (graph->source) return vt_onnx_fail(reader, VULTUS_ERROR_FORMAT, "the model has two graphs");
         return vt_pb_message(field, graph);
-    case MODEL_FUNCTIONS:
-        return vt_onnx_fail(reader, VULTUS_ERROR_UNSUPPORTED, "the model defines functions, which are not supported");
+    case MODEL_FUNCTIONS: {
+        struct vt_pb message;
+        enum vultus_status status = vt_pb_message(field, &message);
+        return status ? status : vt_onnx_add_function(reader, message);
+    }
     default: return VULTUS_OK;
     }
 }

@@ -28,6 +28,10 @@ struct vt_onnx_extra_output {
     struct vt_onnx_extra_output *next;
 };
 
+/* A function that the model defines, and a call of one while it is read (functions.c). */
+struct vt_onnx_function;
+struct vt_onnx_scope;
+
 struct vt_onnx_reader {
     struct vt_pb_source source;
     struct vt_graph *graph;
@@ -37,12 +41,15 @@ struct vt_onnx_reader {
     size_t external_bytes, most_external_bytes;
     int64_t opset;
     struct vt_onnx_waiting *waiting;
+    struct vt_onnx_function *functions;
+    struct vt_onnx_scope *scope; /* NULL outside of functions */
+    size_t n_functions, n_calls, depth, inlined_bytes;
     struct vt_onnx_extra_output *extra_outputs;
 };
 
 /* A NodeProto, decoded; mappers bring it to the newest opset's form before it becomes a graph node. */
 struct vt_onnx_node {
-    const char *name, *operator_name, *domain;
+    const char *name, *operator_name, *domain, *overload;
     enum vt_op op;
     struct vt_value *inputs[VT_ONNX_MOST_NODE_INPUTS];
     size_t n_inputs;
@@ -62,6 +69,28 @@ enum vultus_status vt_onnx_node_fail(const struct vt_onnx_reader *reader, const 
     enum vultus_status status, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The graph's arena is full. */
 enum vultus_status vt_onnx_memory_fail(const struct vt_onnx_reader *reader);
+
+typedef enum vultus_status vt_onnx_part_reader(struct vt_onnx_reader *reader, struct vt_pb message);
+
+/* reader.c: an OperatorSetIdProto; that of the default domain becomes the reader's. */
+enum vultus_status vt_onnx_read_opset(struct vt_onnx_reader *reader, const struct vt_pb_field *field);
+
+/* functions.c: remembers a FunctionProto. */
+enum vultus_status vt_onnx_add_function(struct vt_onnx_reader *reader, struct vt_pb message);
+/* The function that a node calls, or NULL. */
+const struct vt_onnx_function *vt_onnx_find_function(
+    const struct vt_onnx_reader *reader, const struct vt_onnx_node *node);
+/* The function's nodes in place of the call. */
+enum vultus_status vt_onnx_inline(
+    struct vt_onnx_reader *reader, const struct vt_onnx_node *call, const struct vt_onnx_function *function);
+/* The value of that name where the reader is; *out is NULL when it is not known, or was left out by a call. */
+enum vultus_status vt_onnx_find_value(
+    const struct vt_onnx_reader *reader, const char *name, bool *known, struct vt_value **out);
+/* Makes the value of a node's output. */
+enum vultus_status vt_onnx_declare_value(struct vt_onnx_reader *reader, const char *name);
+/* The attribute `name` of the call that is being read, or the function's own; its name is to be replaced. */
+enum vultus_status vt_onnx_refer_attribute(
+    struct vt_onnx_reader *reader, const struct vt_onnx_node *node, const char *name, struct vt_attr *out, bool *found);
 
 /* external.c: `size` bytes at *data as the entries of a TensorProto's external_data say; the graph keeps the file. */
 enum vultus_status vt_onnx_read_external(

@@ -169,6 +169,46 @@ def arcface_dynamo():
     return Export(net.model(18, {'x': [1, 3, 7, 7]}, [net('Div', x, norm)], ir=10), {'x': picture(1, 3, 7, 7)})
 
 
+def arcface_dynamo_functions():
+    """PyTorch 2.0 to 2.4, dynamo exporter, opset 18: every module and many operators are functions of the model, nested,
+    with attributes handed down and defaults."""
+    domain, library = 'pkg.torch', 'pkg.onnxscript.torch_lib'
+    imports = [helper.make_opsetid('', 18), helper.make_opsetid(domain, 1), helper.make_opsetid(library, 1)]
+
+    def reference(kind, name, target):
+        return onnx.AttributeProto(name=name, ref_attr_name=target, type=kind)
+
+    leaky = helper.make_node('LeakyRelu', ['x'], ['y'])
+    leaky.attribute.append(reference(onnx.AttributeProto.FLOAT, 'alpha', 'negative_slope'))
+    activation = helper.make_function(library, 'aten_leaky_relu', ['x'], ['y'], [leaky], imports[:1],
+                                      attribute_protos=[helper.make_attribute('negative_slope', 0.01)])
+    convolution = helper.make_node('Conv', ['x', 'weight', 'bias'], ['y'], kernel_shape=[3, 3], pads=[1] * 4)
+    convolution.attribute.append(reference(onnx.AttributeProto.INTS, 'strides', 'stride'))
+    conv = helper.make_function(library, 'aten_conv2d', ['x', 'weight', 'bias'], ['y'], [convolution], imports[:1],
+                                attributes=['stride'])
+    norm = helper.make_function(library, 'aten_batch_norm', ['x', 'w', 'b', 'mean', 'variance'], ['y'], [
+        helper.make_node('BatchNormalization', ['x', 'w', 'b', 'mean', 'variance'], ['y'], epsilon=1e-5)], imports[:1])
+    block = helper.make_function(domain, 'Block', ['input', 'weight', 'bias', *'abcd', 'shortcut'], ['out', 'unused'], [
+        helper.make_node('aten_conv2d', ['input', 'weight', 'bias'], ['inner'], stride=[2, 2], domain=library),
+        helper.make_node('aten_batch_norm', ['inner', *'abcd'], ['normal'], domain=library),
+        helper.make_node('aten_leaky_relu', ['normal'], ['active'], negative_slope=0.2, domain=library),
+        helper.make_node('MaxPool', ['shortcut'], ['small'], kernel_shape=[1, 1], strides=[2, 2]),
+        helper.make_node('Add', ['active', 'small'], ['sum']),
+        helper.make_node('aten_leaky_relu', ['sum'], ['out'], domain=library),
+        helper.make_node('Identity', ['sum'], ['unused'])], imports)
+    net = Net(10, 'block_{}')
+    x = 'input'
+    for _ in range(2):
+        parameters = [net.weight(3, 3, 3, 3), net.weight(3), net.weight(3, shift=1), net.weight(3), net.weight(3),
+                      net.weight(3, scale=0.05, shift=1)]
+        x, _ = net('Block', x, *parameters, x, n=2, domain=domain)
+    x = net('Gemm', net('Flatten', x), net.weight(4, 12), transB=1)
+    model = net.model(18, {'input': [1, 3, 8, 8]}, [x], ir=8)
+    model.opset_import.extend(imports[1:])
+    model.functions.extend([activation, conv, norm, block])
+    return Export(model, {'input': picture(1, 3, 8, 8)})
+
+
 def transformer_head_dynamo():
     """Opset 20: LayerNormalization, MatMul, Softmax along the last axis, Gelu, Where with an expanded mask, Erf."""
     net = Net(4, 'node_{}')
@@ -304,5 +344,5 @@ def quantised():
     return Export(net.model(13, {'x': [1, 3, 8, 8]}, [x]), {'x': picture(1, 3, 8, 8)})
 
 
-EXPORTS = [scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, transformer_head_dynamo, arcface_mxnet,
-           retinaface_mxnet, retinaface_paddle, quantised]
+EXPORTS = [scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, arcface_dynamo_functions,
+           transformer_head_dynamo, arcface_mxnet, retinaface_mxnet, retinaface_paddle, quantised]

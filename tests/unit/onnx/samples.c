@@ -210,7 +210,45 @@ static struct encoder make_heads(void) {
     return model_of(&graph, 17);
 }
 
+/* A function with an attribute, called by another one. */
+static struct encoder make_functions(void) {
+    struct encoder model = {0}, inner = {0}, outer = {0}, attribute = {0}, graph = {0}, body;
+    put_text(&inner, 1, "leaky");
+    put_text(&inner, 4, "a");
+    put_text(&inner, 5, "b");
+    put_text(&inner, 6, "slope");
+    put_text(&inner, 10, "our");
+    struct encoder node = node_of("LeakyRelu", "a", "b");
+    put_text(&attribute, 1, "alpha");
+    put_text(&attribute, 21, "slope");
+    put_int(&attribute, 20, 1);
+    put_message(&node, 5, &attribute);
+    put_message(&inner, 7, &node);
+    put_message(&model, 25, &inner);
+    put_text(&outer, 1, "twice");
+    put_text(&outer, 4, "a");
+    put_text(&outer, 5, "b");
+    put_text(&outer, 10, "our");
+    for (int i = 0; i < 2; ++i) {
+        node = i ? node_of("leaky", "middle", "b") : node_of("leaky", "a", "middle");
+        attribute_float(&node, "slope", 0.5F);
+        put_text(&node, 7, "our");
+        put_message(&outer, 7, &node);
+    }
+    put_message(&model, 25, &outer);
+    put_input(&graph, "x", ONNX_F32, 2, (const int64_t[]){0, 4});
+    put_output(&graph, "y");
+    node = node_of("twice", "x", "y");
+    put_text(&node, 7, "our");
+    put_node(&graph, &node);
+    body = model_of(&graph, 15);
+    put_bytes(&model, body.bytes, body.size);
+    encoder_fini(&body);
+    return model;
+}
+
 const struct sample samples[] = {
+    {"functions", make_functions},
     {"heads", make_heads},
     {"network", make_network},
     {"shape-chain", make_shape_chain},
