@@ -11,6 +11,7 @@ enum coordinate_mode {
     ALIGN_CORNERS,
     PYTORCH_HALF_PIXEL,
     HALF_PIXEL_SYMMETRIC,
+    HALF_PIXEL_FOR_NEAREST, /* of opsets 11 and 12 */
     CROP_AND_RESIZE
 };
 enum aspect_policy { STRETCH, NOT_LARGER, NOT_SMALLER };
@@ -47,13 +48,13 @@ static enum vultus_status read_choice(const struct vt_op_call *call, const char 
 static enum vultus_status read_modes(const struct vt_op_call *call, struct resizing *r, struct vultus_error *error) {
     static const char *const modes[] = {"nearest", "linear"};
     static const char *const coordinates[] = {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel",
-        "half_pixel_symmetric", "tf_crop_and_resize"};
+        "half_pixel_symmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     static const char *const roundings[] = {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"};
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     int mode = 0, coordinate = 0, rounding = 0, policy = 0;
     enum vultus_status status = read_choice(call, "mode", "nearest", modes, 2, &mode, error);
     if (!status)
-        status = read_choice(call, "coordinate_transformation_mode", "half_pixel", coordinates, 6, &coordinate, error);
+        status = read_choice(call, "coordinate_transformation_mode", "half_pixel", coordinates, 7, &coordinate, error);
     if (!status) status = read_choice(call, "nearest_mode", "round_prefer_floor", roundings, 4, &rounding, error);
     if (!status) status = read_choice(call, "keep_aspect_ratio_policy", "stretch", policies, 3, &policy, error);
     if (!status && vt_attr_int(&call->attrs, "antialias", 0))
@@ -160,6 +161,7 @@ static float input_position(const struct resizing *r, int axis, int64_t at, int6
         float adjustment = (float)out / (scale * (float)in);
         return (float)in / 2 * (1 - adjustment) + ((float)at + 0.5f) / scale - 0.5f;
     }
+    case HALF_PIXEL_FOR_NEAREST: return ((float)at + 0.5f) / scale;
     case CROP_AND_RESIZE:
         if (out == 1) return 0.5f * (crop[0] + crop[1]) * last;
         return crop[0] * last + (float)at * (crop[1] - crop[0]) * last / (float)(out - 1);

@@ -212,7 +212,7 @@ def arcface_dynamo_functions():
 def transformer_head_dynamo():
     """Opset 20: LayerNormalization, MatMul, Softmax along the last axis, Gelu, Where with an expanded mask, Erf."""
     net = Net(4, 'node_{}')
-    x = net('Transpose', net('Reshape', net.conv('x', 3, 8, kernel=3, stride=2), net.ints(1, 8, -1)), perm=[0, 2, 1])
+    x = net('Transpose', net('Reshape', net.conv('x', 3, 8, kernel=3, stride=2), net.ints(0, 8, -1)), perm=[0, 2, 1])
     normal = net('LayerNormalization', x, net.weight(8, shift=1), net.weight(8), axis=-1, epsilon=1e-6)
     q, k, v = net('Split', net('MatMul', normal, net.weight(8, 24)), n=3, axis=-1, num_outputs=3)
     scores = net('Div', net('MatMul', q, net('Transpose', k, perm=[0, 2, 1])), net.constant(np.array(8 ** 0.5, np.float32)))
@@ -224,7 +224,7 @@ def transformer_head_dynamo():
     old_gelu = net('Mul', net('Mul', hidden, net('Add', erf, net.constant(np.array(1, np.float32)))),
                    net.constant(np.array(0.5, np.float32)))
     x = net('MatMul', net('Add', old_gelu, net('Gelu', hidden)), net.weight(16, 6))
-    return Export(net.model(20, {'x': [1, 3, 8, 8]}, [net('ReduceMean', x, net.ints(1), keepdims=0)], ir=9),
+    return Export(net.model(20, {'x': ['batch', 3, 8, 8]}, [net('ReduceMean', x, net.ints(1), keepdims=0)], ir=9),
                   {'x': picture(1, 3, 8, 8)})
 
 
@@ -341,7 +341,7 @@ def quantised():
     x = fake(x, 0.02, 0)
     x = net('Flatten', net('GlobalMaxPool', net('Conv', x, weight(8, 8, 3, 3), kernel_shape=[3, 3])))
     x = net('LpNormalization', net('Gemm', x, weight(6, 8), transB=1), axis=1, p=2)
-    return Export(net.model(13, {'x': [1, 3, 8, 8]}, [x]), {'x': picture(1, 3, 8, 8)})
+    return Export(net.model(13, {'x': ['batch', 3, 8, 8]}, [x]), {'x': picture(1, 3, 8, 8)})
 
 
 EXPORTS = [scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, arcface_dynamo_functions,

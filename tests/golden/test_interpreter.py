@@ -370,6 +370,7 @@ def moves():
 def resizes():
     x = f32(2, 3, 5, 6)
     sizes, floats = Constant(2, 3, 8, 9), np.float32
+    empty = Constant(dtype=floats)
     coordinates = ('asymmetric', 'half_pixel', 'align_corners', 'pytorch_half_pixel', 'half_pixel_symmetric')
     targets = [((5, 6), 'same'), ((10, 12), 'twice'), ((8, 9), 'more'), ((3, 4), 'less'), ((1, 1), 'one'), ((1, 17), 'mixed')]
     for mode, coordinate, (target, name) in itertools.product(('nearest', 'linear'), coordinates, targets):
@@ -384,6 +385,9 @@ def resizes():
     for mode, coordinate, scale in itertools.product(('nearest', 'linear'), coordinates, ((2, 2), (1.5, 0.7), (0.4, 3.3))):
         yield Case('Resize', f'{mode}-{coordinate}-scale{scale}'.replace(' ', ''),
                    [x, None, Constant(1, 1, *scale, dtype=floats)], mode=mode, coordinate_transformation_mode=coordinate)
+    for rounding, target in itertools.product(('floor', 'round_prefer_floor', 'ceil'), ((5, 6), (10, 12), (8, 9), (3, 4))):
+        yield Case('Resize', f'tf_half_pixel_for_nn-{rounding}-{target}'.replace(' ', ''), [x, empty, empty, Constant(2, 3, *target)],
+                   opset=11, nearest_mode=rounding, coordinate_transformation_mode='tf_half_pixel_for_nn')
     for mode, policy in itertools.product(('nearest', 'linear'), ('not_larger', 'not_smaller')):
         yield Case('Resize', f'{mode}-{policy}', [x, None, None, Constant(7, 9)], axes=[2, 3], mode=mode,
                    keep_aspect_ratio_policy=policy)
@@ -391,7 +395,6 @@ def resizes():
     for mode in ('nearest', 'linear'):
         yield Case('Resize', f'{mode}-crop', [x, roi, None, sizes], mode=mode, extrapolation_value=-3.0,
                    coordinate_transformation_mode='tf_crop_and_resize')
-    empty = Constant(dtype=floats)
     yield Case('Resize', 'empty', [x, empty, empty, sizes], opset=11, nearest_mode='floor',
                coordinate_transformation_mode='asymmetric')
     yield Case('Resize', 'axes', [x, None, Constant(2, 1.5, dtype=floats)], axes=[3, 2], mode='linear')
