@@ -63,8 +63,11 @@ node_tests() {
     echo "setup: fetching the node tests of onnx $node_tests_version"
     local scratch
     scratch=$(mktemp -d)
-    "${PYTHON:-.venv/bin/python}" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
-        --python-version 3.11 --platform manylinux2014_x86_64 -d "$scratch" "onnx==$node_tests_version"
+    if ! "${PYTHON:-.venv/bin/python}" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --python-version 3.11 --platform manylinux2014_x86_64 -d "$scratch" "onnx==$node_tests_version"; then
+        echo "setup: they could not be fetched; the conformance tests will be skipped" >&2
+        return 0
+    fi
     "${PYTHON:-.venv/bin/python}" -m zipfile -e "$scratch"/onnx-*.whl "$scratch/unpacked"
     mkdir -p "$(dirname "$target")"
     mv "$scratch/unpacked/onnx/backend/test/data/node" "$target"

@@ -127,12 +127,8 @@ enum vultus_status vt_graph_bind_input(
  * operator.
  */
 enum vultus_status vt_graph_infer(struct vt_graph *graph, struct vultus_error *error);
-
-/*
- * Whether a PRelu's slope reaches x by broadcasting. Otherwise it is a vector over axis 1, as some exporters write it,
- * which inference lets pass and a reader gives its place.
- */
-bool vt_slope_is_broadcast(const struct vt_value *x, const struct vt_value *slope);
+/* The same of one node, whose inputs were inferred before. Memory that runs out makes sizes unknown here. */
+enum vultus_status vt_graph_infer_node(struct vt_graph *graph, const struct vt_node *node, struct vultus_error *error);
 
 /* One line per node: "name = Op(inputs) {attrs} : dtype[dims]", inputs and outputs first; sets buffer->failed when out
  * of memory. */

@@ -120,7 +120,7 @@ static enum vultus_status check_dims(const struct vt_infer *infer, const struct 
     return VULTUS_OK;
 }
 
-static enum vultus_status infer_node(struct vt_graph *graph, const struct vt_node *node, struct vultus_error *error) {
+enum vultus_status vt_graph_infer_node(struct vt_graph *graph, const struct vt_node *node, struct vultus_error *error) {
     struct vultus_error reason = {0};
     struct vt_infer infer = {.graph = graph, .arena = &graph->arena, .node = node, .error = &reason};
     for (size_t i = 0; i < node->n_outputs; ++i) {
@@ -142,7 +142,7 @@ static enum vultus_status infer_node(struct vt_graph *graph, const struct vt_nod
 
 enum vultus_status vt_graph_infer(struct vt_graph *graph, struct vultus_error *error) {
     for (const struct vt_node *node = graph->first; node; node = node->next) {
-        enum vultus_status status = infer_node(graph, node, error);
+        enum vultus_status status = vt_graph_infer_node(graph, node, error);
         if (status) return status;
     }
     if (!vt_arena_alloc(&graph->arena, MEMORY_PROBE))

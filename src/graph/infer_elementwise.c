@@ -168,21 +168,12 @@ enum vultus_status vt_infer_where(struct vt_infer *infer) {
 
 enum vultus_status vt_infer_pow(struct vt_infer *infer) { return broadcast_inputs(infer); }
 
-bool vt_slope_is_broadcast(const struct vt_value *x, const struct vt_value *slope) {
-    int64_t count, channels, last;
-    if (slope->rank != 1 || x->rank < 3) return true;
-    if (!vt_dim_is_constant(slope->dims[0], &count) || !vt_dim_is_constant(x->dims[1], &channels)) return true;
-    bool fits_last = !vt_dim_is_constant(x->dims[x->rank - 1], &last) ? count != channels : last == count;
-    return count == 1 || fits_last || count != channels;
-}
-
 /* The slope is broadcast to x, never x to the slope. */
 enum vultus_status vt_infer_prelu(struct vt_infer *infer) {
     const struct vt_value *x = vt_infer_input(infer, 0), *slope = vt_infer_input(infer, 1);
     vt_infer_copy_type(infer, x);
     enum vultus_status status = vt_infer_require_same_dtype(infer, x, slope);
     if (status || x->rank < 0 || slope->rank < 0) return status;
-    if (!vt_slope_is_broadcast(x, slope)) return VULTUS_OK;
     if (slope->rank > x->rank)
         return vt_fail(
             infer->error, VULTUS_ERROR_FORMAT, "the slope has %d dimensions, its input only %d", slope->rank, x->rank);

@@ -106,11 +106,8 @@ static enum vultus_status map_batch_norm(struct vt_onnx_reader *reader, struct v
     return VULTUS_OK;
 }
 
-/* GroupNormalization of opset 18 had one scale per group, which nobody exports. */
 static enum vultus_status map_group_norm(struct vt_onnx_reader *reader, struct vt_onnx_node *node) {
-    if (reader->opset < 21)
-        return vt_onnx_node_fail(reader, node, VULTUS_ERROR_UNSUPPORTED,
-            "the form of opset %lld is not supported, that of opset 21 is", (long long)reader->opset);
+    node->waits_for_shapes = reader->opset < 21;
     if (!find_attr(node, "num_groups"))
         return vt_onnx_node_fail(reader, node, VULTUS_ERROR_FORMAT, "attribute 'num_groups' is missing");
     drop_attr(node, "stash_type");

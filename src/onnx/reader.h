@@ -15,7 +15,7 @@
 #define VT_ONNX_MOST_NODE_OUTPUTS 64
 #define VT_ONNX_MOST_ATTRIBUTES 64
 
-/* A node whose meaning depends on shapes, settled when those are known: an old Softmax, a PRelu. */
+/* A node whose meaning depends on shapes, settled when those are known (settle.c). */
 struct vt_onnx_waiting {
     struct vt_node *node;
     struct vt_onnx_waiting *next;

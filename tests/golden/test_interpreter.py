@@ -161,6 +161,8 @@ def normalisations():
                    epsilon=0.1)
     for groups in (1, 2, 3, 6):
         yield Case('GroupNormalization', groups, [f32(2, 6, 4, 5), channels(6), channels(6, -3.0)], num_groups=groups)
+        yield Case('GroupNormalization', groups, [f32(2, 6, 4, 5), channels(groups), channels(groups, -3.0)], opset=18,
+                   num_groups=groups)
     for axis in (-1, -2, 1, 0):
         shape = (2, 3, 4, 5)[axis:]
         yield Case('LayerNormalization', f'axis{axis}', [f32(2, 3, 4, 5), Constant(f32(*shape)), Constant(f32(*shape, low=-3.0))],
