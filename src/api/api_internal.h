@@ -52,6 +52,9 @@ enum vultus_status vt_api_describe_onnx(
 struct vt_graph;
 enum vultus_status vt_api_read_onnx(
     const struct vt_mapped_file *file, const char *path, struct vt_graph **out, struct vultus_error *error);
+/* The SHA-256 that plans carry of an ONNX file and of what it keeps in other files. In builds with the compiler. */
+enum vultus_status vt_api_digest_onnx(
+    const struct vt_mapped_file *file, const char *path, char hex[VT_SHA256_HEX], struct vultus_error *error);
 /* {"name", "dtype", "shape"} */
 json_t *vt_api_tensor_json(const char *name, const char *dtype, json_t *shape);
 

@@ -71,11 +71,11 @@ static enum vultus_status check_options(const struct vultus_build_options *o, st
     return VULTUS_OK;
 }
 
-static enum vultus_status digest_model(struct build *b, struct vultus_error *error) {
-    char *folder = vt_path_directory(b->model_path);
-    if (!folder) return vt_fail_memory(error, "a path", strlen(b->model_path));
-    enum vultus_status status =
-        vt_onnx_sha256(b->model.data, b->model.size, b->model_path, folder, b->key.model_sha256, error);
+enum vultus_status vt_api_digest_onnx(
+    const struct vt_mapped_file *file, const char *path, char hex[VT_SHA256_HEX], struct vultus_error *error) {
+    char *folder = vt_path_directory(path);
+    if (!folder) return vt_fail_memory(error, "a path", strlen(path));
+    enum vultus_status status = vt_onnx_sha256(file->data, file->size, path, folder, hex, error);
     free(folder);
     return status;
 }
@@ -100,7 +100,7 @@ static enum vultus_status prepare(struct build *b, struct vultus_error *error) {
     const char *only = getenv("VULTUS_TACTICS");
     b->compile.only_tactics = only && *only ? only : NULL;
     status = vt_compile_key(&b->compile, &b->key, error);
-    if (!status) status = digest_model(b, error);
+    if (!status) status = vt_api_digest_onnx(&b->model, b->model_path, b->key.model_sha256, error);
     if (status) return status;
     b->stem = vt_path_stem(b->model_path);
     const char *directory = b->options->output_directory ? b->options->output_directory : b->runtime->plan_directory;

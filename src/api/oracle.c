@@ -19,7 +19,7 @@ struct vt_oracle {
 static enum vultus_status check_model(const struct vt_oracle *oracle, const char *path, struct vultus_error *error) {
     char sha256[VT_SHA256_HEX];
     const char *wanted = oracle->plan->key.model_sha256;
-    enum vultus_status status = vt_sha256_hex(oracle->model.data, oracle->model.size, sha256, error);
+    enum vultus_status status = vt_api_digest_onnx(&oracle->model, path, sha256, error);
     if (status || strcmp(sha256, wanted) == 0) return status;
     return vt_fail(error, VULTUS_ERROR_MISMATCH,
         "%s is not the model that the plan was built from: its SHA-256 is %.16s..., the plan's model_sha256 %.16s...",

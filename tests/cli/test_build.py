@@ -138,6 +138,7 @@ def test_changed_external_data_make_another_plan(vultus, tmp_path, folder):
     assert (tmp_path / 'outer.onnx').read_bytes() == before
     second = built(vultus, tmp_path / 'outer.onnx', folder)
     assert (second['path'], second['cached']) == (first['path'], False) and 'model_sha256' in second['miss']
+    vultus('compare', second['path'], '--model', tmp_path / 'outer.onnx', '--n-samples', 2, '--input-size', '32x32')
 
 
 def test_external_data_are_confined_to_the_folder(vultus, tmp_path, folder):
