@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing on Debian 12: setup.sh [build] [tests]
-#   build  compiler, meson, and the libraries that vultus and its unit tests link
-#   tests  clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
+# Installs what is missing on Debian 12: setup.sh [build] [tests] [aarch64]
+#   build    compiler, meson, and the libraries that vultus and its unit tests link
+#   tests    clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
+#   aarch64  cross compiler, emulator, and the libraries for aarch64 in build-aarch64-sysroot, which no other build sees
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages=(build-essential pkg-config meson ninja-build git libssl-dev libxxhash-dev libjansson-dev libyaml-dev
-    libjpeg62-turbo-dev libspng-dev libdnnl-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
+libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libcurl4-openssl-dev
+    libminizip-dev libcmocka-dev)
+build_packages=(build-essential pkg-config meson ninja-build git libdnnl-dev "${libraries[@]}")
+cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
@@ -74,6 +77,36 @@ node_tests() {
     rm -rf "$scratch"
 }
 
+# apt for a Debian of arm64 that has nothing installed: the lists and packages of this machine stay as they are.
+sysroot_apt() {
+    local state=$PWD/$sysroot/var/apt
+    apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$state" \
+        -o Dir::State::status="$state/status" -o Dir::Cache="$state" "$@"
+}
+
+sysroot=build-aarch64-sysroot
+aarch64_sysroot() {
+    local stamp=$sysroot/installed package link
+    [ "$(cat "$stamp" 2>/dev/null)" = "${libraries[*]}" ] && return 0
+    echo "setup: unpacking libraries for aarch64 into $sysroot"
+    rm -rf "$sysroot"
+    mkdir -p "$sysroot"/var/apt/{lists,archives}/partial "$sysroot"/usr/lib
+    ln -s usr/lib "$sysroot/lib"
+    touch "$sysroot/var/apt/status"
+    sysroot_apt update
+    sysroot_apt install -y --no-install-recommends --download-only libc6-dev "${libraries[@]}"
+    for package in "$sysroot"/var/apt/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$sysroot"
+    done
+    # Links to absolute paths would lead out of the folder.
+    while IFS= read -r link; do
+        ln -sfnr "$sysroot$(readlink "$link")" "$link"
+    done < <(find "$sysroot" -lname '/*')
+    printf "[constants]\nsysroot = '%s'\n" "$PWD/$sysroot" >"$sysroot/sysroot.ini"
+    rm -rf "$sysroot/var/apt"
+    echo "${libraries[*]}" >"$stamp"
+}
+
 for part in "$@"; do
     case $part in
     build) install_packages "${build_packages[@]}" ;;
@@ -82,8 +115,12 @@ for part in "$@"; do
         python_environment
         node_tests
         ;;
+    aarch64)
+        install_packages "${cross_packages[@]}"
+        aarch64_sysroot
+        ;;
     *)
-        echo "usage: setup.sh [build] [tests]" >&2
+        echo "usage: setup.sh [build] [tests] [aarch64]" >&2
         exit 2
         ;;
     esac

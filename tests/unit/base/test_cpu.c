@@ -55,6 +55,7 @@ static struct seen detect_under(const char *mask) {
     return seen;
 }
 
+#if defined(__x86_64__)
 /* Whether /proc/cpuinfo lists the flag, by another route than cpuid. */
 static bool kernel_lists(const char *flag) {
     char line[8192], padded[32];
@@ -68,6 +69,7 @@ static bool kernel_lists(const char *flag) {
     if (stream) fclose(stream);
     return found;
 }
+#endif
 
 static void test_features_are_those_of_the_kernel(void **state) {
     (void)state;
