@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden conformance models asan tsan clang
-# nocompiler noonednn
+# nocompiler noonednn aarch64
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
@@ -13,6 +13,8 @@ export VULTUS_TEST_DATA
 jobs=$(nproc)
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
 threaded='pool|log|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
+# Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
+emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 
 # A stage that does not even build is one failed test of its own.
 broken() {
@@ -89,8 +91,26 @@ stage_nocompiler() {
     black_box nocompiler build-nocompiler tests/nocompiler
 }
 stage_noonednn() { build noonednn build-noonednn -Donednn=disabled && unit noonednn build-noonednn; }
+# Cross-built and emulated. What would take minutes under the emulator is left out.
+stage_aarch64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        echo "test: stage aarch64 is skipped: this machine is one, the other stages test it"
+        return 0
+    fi
+    if ! scripts/setup.sh aarch64 >"$results/aarch64-packages.log" 2>&1; then
+        echo "test: stage aarch64 is skipped: cross compiler, emulator or libraries cannot be installed:" \
+            "$(tail -1 "$results/aarch64-packages.log")"
+        return 0
+    fi
+    build aarch64 build-aarch64 --cross-file build-aarch64-sysroot/sysroot.ini --cross-file scripts/aarch64.ini \
+        -Donednn=disabled -Dexamples=false -Dwerror=true || return
+    local names
+    mapfile -t names < <(meson test -C build-aarch64 --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$emulated")
+    unit aarch64 build-aarch64 --timeout-multiplier 10 "${names[@]}"
+    VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
+}
 
-[ $# -gt 0 ] || set -- default style cli golden conformance models asan tsan clang nocompiler noonednn
+[ $# -gt 0 ] || set -- default style cli golden conformance models asan tsan clang nocompiler noonednn aarch64
 mkdir -p "$results"
 rm -f "$results"/*
 [ -d "$VULTUS_TEST_DATA/models" ] ||

@@ -6,6 +6,7 @@ Where there is no test data, models and photos are the starter pack and the samp
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
@@ -45,13 +46,14 @@ def plans(build):
 
 
 class Program:
-    """Calls the command. A call that dies of a signal fails the test whatever it expected."""
+    """Calls the command, by way of VULTUS_EXE_WRAPPER where it is set (an emulator and its options). A call that dies of a signal fails the test whatever it expected."""
 
     def __init__(self, path, environment):
         self.path, self.environment = path, environment
+        self.command = [*shlex.split(os.environ.get('VULTUS_EXE_WRAPPER', '')), path]
 
     def __call__(self, *arguments, code=0, stdin=None, environment=None, **more):
-        done = subprocess.run([self.path, *map(os.fspath, map(_text, arguments))], input=stdin, capture_output=True,
+        done = subprocess.run([*self.command, *map(os.fspath, map(_text, arguments))], input=stdin, capture_output=True,
                               env={**self.environment, **(environment or {})}, timeout=LONGEST_SECONDS, **more)
         done.out, done.err = done.stdout.decode(errors='replace'), done.stderr.decode(errors='replace')
         assert done.returncode == code, f'{arguments}: exit code {done.returncode}, wanted {code}\n{done.out}\n{done.err}'
@@ -59,7 +61,7 @@ class Program:
         return done
 
     def start(self, *arguments, environment=None):
-        return subprocess.Popen([self.path, *map(_text, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return subprocess.Popen([*self.command, *map(_text, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env={**self.environment, **(environment or {})})
 
     def fails(self, *arguments, **more):

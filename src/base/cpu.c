@@ -114,20 +114,27 @@ void vt_cpu_restore_denormals(unsigned state) { (void)state; }
 
 #endif
 
-#define UP_TO_SSE (VT_CPU_SSE2 | VT_CPU_NEON)
-#define UP_TO_AVX2 (UP_TO_SSE | VT_CPU_AVX2)
+#if defined(__aarch64__)
+#define MASK_NAMES "neon, native"
+#define MASKS {"neon", VT_CPU_NEON},
+#elif defined(__x86_64__)
+#define UP_TO_AVX2 (VT_CPU_SSE2 | VT_CPU_AVX2)
 #define UP_TO_AVX512 (UP_TO_AVX2 | VT_CPU_AVX512)
 #define UP_TO_VNNI (UP_TO_AVX512 | VT_CPU_AVX512_VNNI)
-
 #define MASK_NAMES "sse, avx2, avx512, avx512_vnni, amx, native"
+#define MASKS                                                                                                          \
+    {"sse", VT_CPU_SSE2}, {"avx2", UP_TO_AVX2}, {"avx512", UP_TO_AVX512}, {"avx512_vnni", UP_TO_VNNI}, {"amx", ~0u},
+#else
+#define MASK_NAMES "native"
+#define MASKS
+#endif
 
-/* What VULTUS_CPU lets through; NEON has no levels. False when its value is no name of a mask. */
+/* What VULTUS_CPU lets through. False when its value is no name of a mask. */
 static bool mask_from_environment(unsigned *mask) {
     static const struct {
         const char *name;
         unsigned mask;
-    } masks[] = {{"sse", UP_TO_SSE}, {"avx2", UP_TO_AVX2}, {"avx512", UP_TO_AVX512}, {"avx512_vnni", UP_TO_VNNI},
-        {"amx", ~0u}, {"native", ~0u}};
+    } masks[] = {MASKS{"native", ~0u}};
     const char *wanted = getenv("VULTUS_CPU");
     *mask = ~0u;
     if (!wanted || !*wanted) return true;

@@ -20,7 +20,8 @@ enum vt_cpu_feature {
 
 /*
  * Features of this machine, detected once, masked down by the environment variable VULTUS_CPU
- * (sse, avx2, avx512, avx512_vnni, amx, native; an unknown name is logged and ignored). Thread-safe.
+ * (sse, avx2, avx512, avx512_vnni, amx, native; on aarch64 neon, native; an unknown name is logged and ignored).
+ * Thread-safe.
  */
 unsigned vt_cpu_features(void);
 /* Whether VULTUS_CPU is empty, unset or one of those names; else INVALID, naming them. */

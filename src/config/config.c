@@ -18,7 +18,7 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
         "YAML file with models to add to the catalogue, or to replace in it"},
     [VT_SETTING_THREADS] = {"--threads", "VULTUS_THREADS", "the processors this process may use", "threads"},
     [VT_SETTING_CPU] = {NULL, "VULTUS_CPU", "native",
-        "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native"},
+        "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native; on aarch64: neon, native"},
     [VT_SETTING_TACTICS] = {NULL, "VULTUS_TACTICS", "any",
         "text that the names of chosen tactics must contain where a step has such (for experiments)"},
 };

@@ -2,6 +2,7 @@
 """VULTUS_CPU: every mask that this machine has, against numpy; names, keys and refusals."""
 import json
 import pathlib
+import platform
 
 import pytest
 
@@ -11,8 +12,8 @@ np = pytest.importorskip('numpy')
 
 # Each mask, the feature it needs here, and the arch of its plans.
 MASKS = [('sse', 'sse2', 'sse'), ('avx2', 'avx2', 'avx2'), ('avx512', 'avx512', 'avx512'),
-         ('avx512_vnni', 'avx512_vnni', 'avx512'), ('amx', 'amx', 'amx')]
-WORDS = 'sse, avx2, avx512, avx512_vnni, amx, native'
+         ('avx512_vnni', 'avx512_vnni', 'avx512'), ('amx', 'amx', 'amx'), ('neon', 'neon', 'neon')]
+WORDS = 'neon, native' if platform.machine() == 'aarch64' else 'sse, avx2, avx512, avx512_vnni, amx, native'
 
 
 @pytest.fixture(scope='module')

@@ -66,6 +66,11 @@ ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)
 #include <emmintrin.h>
 ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
 ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+/* The number where one of both is NaN: for bounds that are numbers that is what the x86 instructions give. */
+ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)vmaxnmq_f32((float32x4_t)a, (float32x4_t)b); }
+ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)vminnmq_f32((float32x4_t)a, (float32x4_t)b); }
 #else
 /* b where the comparison is false or undefined, as the x86 instructions have it. */
 ALWAYS_INLINE vf vselect(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
