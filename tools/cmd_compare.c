@@ -7,7 +7,7 @@
 #include "common.h"
 
 /* As diff and grep have it: 1 is an answer, 2 that there is none. */
-enum { FAILED = 1, COULD_NOT_RUN = 2 };
+enum { FAILED = 1, COULD_NOT_RUN = VT_EXIT_NOT_COMPARED };
 
 static const char *const verdicts[] = {
     [VULTUS_VERDICT_PASS] = "PASS", [VULTUS_VERDICT_WARN] = "WARN", [VULTUS_VERDICT_FAIL] = "FAIL"};

@@ -10,6 +10,8 @@
 #include "vultus/vultus.h"
 
 enum { VT_EXIT_OK = 0, VT_EXIT_FAILURE = 1, VT_EXIT_USAGE = 2 };
+/* What compare returns where it could not run, since 1 says there that outputs disagree. */
+#define VT_EXIT_NOT_COMPARED 2
 
 /* "vultus: " + text on stderr. */
 void vt_cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -47,7 +47,7 @@ static int run_with_model(const struct vt_command *command, struct vt_options *o
     char *named = strdup(options->operands[0]);
     if (!named) return vt_cli_fail_memory();
     char *path = vt_cli_resolve(options, named, NULL);
-    if (!path) return VT_EXIT_FAILURE;
+    if (!path) return command->bit == VT_COMPARE ? VT_EXIT_NOT_COMPARED : VT_EXIT_FAILURE;
     options->operands[0] = path;
     int code = command->run(options);
     free(path);
@@ -65,7 +65,7 @@ static int run_command(const struct vt_command *command, int argc, char **argv) 
         code = VT_EXIT_OK;
     } else {
         set_log_level(options.log);
-        bool takes_model = command->bit & (VT_BUILD | VT_INFO | VT_RUN | VT_BENCH);
+        bool takes_model = command->bit & (VT_BUILD | VT_INFO | VT_RUN | VT_BENCH | VT_COMPARE);
         code = takes_model ? run_with_model(command, &options) : command->run(&options);
     }
     vt_options_fini(&options);

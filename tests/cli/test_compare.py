@@ -58,6 +58,12 @@ def compared(vultus, *arguments, code=PASS, **more):
     return json.loads(vultus('compare', *arguments, '--json', code=code, **more).out)
 
 
+def test_model_by_name(vultus):
+    assert compared(vultus, 'starter_rec', '--n-samples', '2')['verdict'] == 'PASS'
+    failed = vultus('compare', 'nobody_knows_this', code=COULD_NOT_RUN)
+    assert 'nobody_knows_this' in failed.err
+
+
 def refused(vultus, *arguments):
     """Exit code 2 and one sentence."""
     done = vultus('compare', *arguments, code=COULD_NOT_RUN)
