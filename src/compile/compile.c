@@ -68,6 +68,12 @@ static void fill_key(struct vt_plan *plan, const struct vt_compile_options *opti
     snprintf(key->threads, sizeof key->threads, "%d", options->threads);
 }
 
+/* The type of activations between the steps that have kernels for them; NONE for an unknown precision. */
+static enum vt_dtype blocked_dtype(const struct vt_compile_options *options) {
+    if (!options->precision || strcmp(options->precision, "fp32") == 0) return VT_DTYPE_F32;
+    return strcmp(options->precision, "bf16") == 0 ? VT_DTYPE_BF16 : VT_DTYPE_NONE;
+}
+
 enum vultus_status vt_compile_key(
     const struct vt_compile_options *options, struct vt_plan_key *key, struct vultus_error *error) {
     const struct vt_backend *backend;
@@ -86,8 +92,9 @@ enum vultus_status vt_compile_backend(const struct vt_compile_options *options, 
     *backend = vt_backend_find(name);
     if (!*backend || !(*backend)->builder)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build cannot compile for back end %s", name);
-    if (options->precision && strcmp(options->precision, "fp32") != 0)
-        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: fp32",
+    enum vt_dtype dtype = blocked_dtype(options);
+    if (dtype == VT_DTYPE_NONE || (*backend)->builder->block(dtype) == 0)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: fp32, bf16",
             options->precision, name);
     (*backend)->probe(report);
     if (!report->usable)
@@ -146,7 +153,8 @@ enum vultus_status vt_compile(struct vt_graph *graph, const struct vt_compile_op
         struct vt_lowering lowering = {.graph = graph,
             .backend = backend,
             .plan = plan,
-            .block = backend->builder->block(VT_DTYPE_F32),
+            .blocked_dtype = blocked_dtype(options),
+            .block = backend->builder->block(blocked_dtype(options)),
             .error = &failure};
         status = lower_and_tune(&lowering, options, pool);
     }

@@ -129,7 +129,10 @@ static struct vt_plan_value describe(struct vt_lowering *l, const struct vt_valu
         .rank = value->rank,
         .border = VT_PLAN_NONE};
     vt_value_static_dims(value, v.dims);
-    if (layout == VT_LAYOUT_BLOCKED) v.block = l->block;
+    if (layout == VT_LAYOUT_BLOCKED) {
+        v.dtype = l->blocked_dtype;
+        v.block = l->block;
+    }
     return v;
 }
 

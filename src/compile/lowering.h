@@ -43,6 +43,7 @@ struct vt_lowering {
     struct vt_graph *graph;
     const struct vt_backend *backend;
     struct vt_plan *plan;
+    enum vt_dtype blocked_dtype; /* of blocked values; plain ones keep the graph's */
     int block;
     struct vt_representation *representations; /* by vt_value.index */
     struct vt_value_note *value_notes;         /* by plan value */

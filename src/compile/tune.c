@@ -134,13 +134,18 @@ static enum vultus_status trial_init(
 }
 
 /* Activations for a batch: small random-looking numbers, never zeros or denormals. */
-static void *activations(uint64_t bytes) {
-    float *data = vt_alloc_aligned(bytes + VT_PLAN_ALIGNMENT);
+static void *activations(const struct vt_plan_value *value, int64_t batch) {
+    uint64_t bytes = value->bytes * (uint64_t)batch;
+    void *data = vt_alloc_aligned(bytes + VT_PLAN_ALIGNMENT);
     if (!data) return NULL;
     uint32_t state = 12345;
-    for (uint64_t i = 0; i < bytes / sizeof *data; i++) {
+    for (uint64_t i = 0; i < bytes / sizeof(float); i++) {
         state = state * 1664525u + 1013904223u;
-        data[i] = (float)(int32_t)(state >> 8) * 0x1p-24f - 0.25f;
+        float number = (float)(int32_t)(state >> 8) * 0x1p-24f - 0.25f;
+        if (value->dtype == VT_DTYPE_BF16)
+            ((uint16_t *)data)[2 * i] = ((uint16_t *)data)[2 * i + 1] = vt_f32_to_bf16(number);
+        else
+            ((float *)data)[i] = number;
     }
     return data;
 }
@@ -188,9 +193,9 @@ static bool step_data_init(
     *d = (struct step_data){0};
     for (uint32_t i = 0; i < step->n_inputs && i < VT_MAX_STEP_INPUTS; i++) {
         if (step->inputs[i] == VT_PLAN_NONE || plan->values[step->inputs[i]].storage == VT_STORAGE_CONSTANT) continue;
-        if (!(d->inputs[i] = activations(plan->values[step->inputs[i]].bytes * (uint64_t)batch))) return false;
+        if (!(d->inputs[i] = activations(&plan->values[step->inputs[i]], batch))) return false;
     }
-    return (d->output = activations(plan->values[step->outputs[0]].bytes * (uint64_t)batch)) != NULL;
+    return (d->output = activations(&plan->values[step->outputs[0]], batch)) != NULL;
 }
 
 static enum vultus_status time_candidate(

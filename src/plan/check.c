@@ -28,7 +28,7 @@ static bool border_fits(const struct vt_plan *plan, const struct vt_plan_value *
 }
 
 static const char *blocked_rule_broken(const struct vt_plan *plan, const struct vt_plan_value *v) {
-    if (v->dtype != VT_DTYPE_F32) return "a blocked value must be float32";
+    if (v->dtype != VT_DTYPE_F32 && v->dtype != VT_DTYPE_BF16) return "a blocked value must be float32 or bfloat16";
     if (v->block > LARGEST_BLOCK || (v->block & (v->block - 1))) return "blocks must be powers of two up to 64";
     for (int i = 0; i < 4; i++)
         if (v->pad[i] > LARGEST_PAD) return "a border must be at most 2^20 wide";

@@ -28,14 +28,15 @@ static bool same_dims(const struct vt_plan_value *a, const struct vt_plan_value 
     return true;
 }
 
-/* float32 [1,C,H,W], nothing empty: what kernels on planes work on. */
+/* float32 or blocked bfloat16 [1,C,H,W], nothing empty: what kernels on planes work on. */
 static bool is_plane(const struct vt_plan_value *v) {
-    return v->dtype == VT_DTYPE_F32 && v->rank == 4 && v->dims[0] == 1 && v->dims[1] > 0 && v->dims[2] > 0 &&
+    bool bf16 = v->dtype == VT_DTYPE_BF16 && v->layout == VT_LAYOUT_BLOCKED;
+    return (v->dtype == VT_DTYPE_F32 || bf16) && v->rank == 4 && v->dims[0] == 1 && v->dims[1] > 0 && v->dims[2] > 0 &&
            v->dims[3] > 0;
 }
 
 static bool same_layout(const struct vt_plan_value *a, const struct vt_plan_value *b) {
-    return a->layout == b->layout && a->block == b->block;
+    return a->dtype == b->dtype && a->layout == b->layout && a->block == b->block;
 }
 
 /* A missing operand, or a constant vector for all of the channels of the output's blocks. */
@@ -168,7 +169,9 @@ static const char *binary_rule_broken(const struct operands *o) {
 static const char *convert_rule_broken(const struct operands *o) {
     const struct vt_step_params *p = &o->step->params;
     bool seen[VT_MAX_RANK] = {false};
-    if (o->x->dtype != o->y->dtype) return "its element type must not change";
+    bool x_plain = o->x->layout == VT_LAYOUT_PLAIN, y_plain = o->y->layout == VT_LAYOUT_PLAIN;
+    if (x_plain == y_plain ? o->x->dtype != o->y->dtype : (x_plain ? o->x : o->y)->dtype != VT_DTYPE_F32)
+        return "its element type must not change, but that plain float32 goes with blocked values of any type";
     if (p->perm_rank == 0) return same_dims(o->x, o->y) ? NULL : "its shape must not change";
     if (p->perm_rank != o->x->rank || p->perm_rank != o->y->rank) return "its transposition must have its values' rank";
     if (o->y->layout != VT_LAYOUT_PLAIN) return "what it transposes must become plain";

@@ -34,9 +34,9 @@ enum vt_binary_mode { VT_BINARY_ADD, VT_BINARY_MUL, VT_BINARY_SUB, VT_BINARY_DIV
 
 /*
  * PLAIN: dense row-major over dims.
- * BLOCKED, of a [1,C,H,W] value with block b: [ceil(C/b)][top + H + bottom][left + W + right][b]. Channels past C hold
- * finite values that every consumer multiplies by zero weights. The border (pad) is filled by the step that produces
- * the value.
+ * BLOCKED, of a float32 or bfloat16 [1,C,H,W] value with block b: [ceil(C/b)][top + H + bottom][left + W + right][b].
+ * Channels past C hold finite values that every consumer multiplies by zero weights. The border (pad) is filled by the
+ * step that produces the value.
  */
 enum vt_layout { VT_LAYOUT_PLAIN, VT_LAYOUT_BLOCKED };
 

@@ -358,8 +358,9 @@ def test_an_encrypted_archive(vultus, recogniser, tmp_path):
     assert 'encrypted' in refused(vultus, recogniser, '--reference', tmp_path / 'r.npz')
 
 
-def test_bf16_is_refused_for_now(vultus, recogniser):
-    assert 'bf16' in refused(vultus, recogniser, '--precision', 'bf16')
+def test_bf16(vultus, recogniser):
+    about = compared(vultus, recogniser, *SIZE, '--precision', 'bf16')
+    assert about['precision'] == 'bf16' and about['verdict'] == 'pass'
 
 
 def test_wrong_usage_is_2_as_well(vultus):

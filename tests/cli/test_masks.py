@@ -65,6 +65,24 @@ def test_every_mask_against_numpy(vultus, tiny, built, masks, tmp_path):
             np.testing.assert_allclose(np.load(tmp_path / 'out/y.npy'), expected(tiny, x), rtol=1e-4, atol=1e-5)
 
 
+def test_bf16_with_every_mask(vultus, tiny, masks, tmp_path):
+    """A plan for each, of kernels that it has; what is stored is rounded to 8 bits, a few times on the way."""
+    x = np.random.default_rng(3).standard_normal((3, *SHAPE)).astype(np.float32)
+    np.save(tmp_path / 'x.npy', x)
+    want = expected(tiny, x)
+    for mask, arch in masks:
+        arguments = [*SIZE, '--precision', 'bf16']
+        about = json.loads(vultus('build', tiny, *arguments, '--out', tmp_path, '--json', **under(mask)).out)
+        assert pathlib.Path(about['path']).name == f'tiny-bf16-{arch}-24x20.plan'
+        about = json.loads(vultus('info', about['path'], '--json', **under(mask)).out)
+        kernels = 'generic' if mask == 'sse' else 'avx2' if mask == 'avx2' else 'avx512'
+        names = {s['tactics'][0]['tactic'] for s in about['steps'] if s['kind'] == 'conv'}
+        assert about['key']['precision'] == 'bf16' and names == {f'conv:plain:bf16:{kernels}', f'conv:direct:bf16:{kernels}'}
+        vultus('run', tiny, *arguments, '--input', f'x={tmp_path / "x.npy"}', '--output-dir', tmp_path / 'out', **under(mask))
+        y = np.load(tmp_path / 'out/y.npy')
+        assert np.abs(y - want).max() <= 0.02 * np.abs(want).max() and not np.allclose(y, want, rtol=1e-6, atol=0)
+
+
 def test_higher_plans_are_refused(vultus, built, masks):
     for i, (low, _) in enumerate(masks):
         for high, arch in masks[i + 1:]:

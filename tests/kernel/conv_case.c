@@ -36,7 +36,7 @@ static int64_t out_size(const struct conv_spec *s, int axis) {
 }
 
 static struct vt_plan_value blocked(int64_t c, int64_t h, int64_t w, int32_t block, const int32_t pad[4]) {
-    struct vt_plan_value v = {.dtype = VT_DTYPE_F32,
+    struct vt_plan_value v = {.dtype = block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32,
         .layout = VT_LAYOUT_BLOCKED,
         .storage = VT_STORAGE_ARENA,
         .rank = 4,
@@ -44,7 +44,7 @@ static struct vt_plan_value blocked(int64_t c, int64_t h, int64_t w, int32_t blo
         .block = block,
         .border = VT_PLAN_NONE};
     memcpy(v.pad, pad, sizeof v.pad);
-    v.bytes = vt_round_up((size_t)(vt_cpu_blocks(&v) * vt_cpu_plane_floats(&v)) * sizeof(float), 64);
+    v.bytes = vt_round_up((size_t)(vt_cpu_blocks(&v) * vt_cpu_plane(&v)) * vt_dtype_size(v.dtype), 64);
     return v;
 }
 
@@ -60,9 +60,10 @@ static void fill_x(struct conv_case *c, unsigned *state) {
         for (int64_t b = 0; b < vt_cpu_blocks(v); b++) {
             for (int64_t y = -v->pad[0]; y < v->dims[2] + v->pad[2]; y++) {
                 for (int64_t x = -v->pad[1]; x < v->dims[3] + v->pad[3]; x++) {
-                    float *at = vt_cpu_at(v, base, b, y, x);
+                    void *at = vt_cpu_at(v, base, b, y, x);
                     bool inside = y >= 0 && y < v->dims[2] && x >= 0 && x < v->dims[3];
-                    for (int l = 0; l < v->block; l++) at[l] = inside ? noise(state) : c->border[b * v->block + l];
+                    for (int l = 0; l < v->block; l++)
+                        vt_cpu_set(v->dtype, at, l, inside ? noise(state) : c->border[b * v->block + l]);
                 }
             }
         }
@@ -80,6 +81,7 @@ static void open_values(struct conv_case *c) {
     c->values[X] = blocked(s->channels, s->height, s->width, s->block, x_pad);
     if (s->plain) {
         c->values[X].layout = VT_LAYOUT_PLAIN;
+        c->values[X].dtype = VT_DTYPE_F32;
         memset(c->values[X].pad, 0, sizeof x_pad);
         c->values[X].bytes = (uint64_t)(s->channels * s->height * s->width) * sizeof(float);
     }
@@ -89,6 +91,11 @@ static void open_values(struct conv_case *c) {
     constant.dims[0] = vt_cpu_blocks(&c->values[Y]) * s->block;
     constant.bytes = (uint64_t)constant.dims[0] * sizeof(float);
     c->values[BIAS] = c->values[SLOPE] = constant;
+}
+
+static float rounded(enum vt_dtype dtype, float value) {
+    vt_cpu_set(dtype, &value, 0, value);
+    return vt_cpu_get(dtype, &value, 0);
 }
 
 void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
@@ -116,20 +123,22 @@ void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
     c->plan.steps = &c->step;
     c->plan.n_steps = 1;
 
-    size_t padded = (size_t)vt_round_up((size_t)spec->channels, 16);
+    size_t padded = (size_t)vt_round_up((size_t)spec->channels, VT_CPU_BF16_BLOCK);
+    enum vt_dtype dtype = c->values[X].dtype;
     c->border = floats(padded);
-    for (size_t i = 0; i < padded && spec->border; i++) c->border[i] = noise(&state);
+    for (size_t i = 0; i < padded && spec->border; i++) c->border[i] = rounded(dtype, noise(&state));
     for (int i = 0; i < 5; i++) {
         bool item = i == X || i == RESIDUAL || i == Y;
-        size_t count = (size_t)(item ? spec->batch : 1) * c->values[i].bytes / sizeof(float);
+        size_t count = (size_t)(item ? spec->batch : 1) * c->values[i].bytes / vt_dtype_size(c->values[i].dtype);
         c->data[i] = floats(count);
-        for (size_t k = 0; k < count; k++) c->data[i][k] = i == Y ? CONV_CASE_UNTOUCHED : noise(&state);
+        for (size_t k = 0; k < count; k++)
+            vt_cpu_set(c->values[i].dtype, c->data[i], (int64_t)k, i == Y ? CONV_CASE_UNTOUCHED : noise(&state));
     }
     for (int64_t i = spec->outputs; i < c->values[BIAS].dims[0]; i++) c->data[BIAS][i] = c->data[SLOPE][i] = 0;
     fill_x(c, &state);
     size_t weights = (size_t)(spec->outputs * spec->channels / spec->group * spec->kernel[0] * spec->kernel[1]);
     c->weights = floats(weights);
-    for (size_t i = 0; i < weights; i++) c->weights[i] = noise(&state);
+    for (size_t i = 0; i < weights; i++) c->weights[i] = rounded(dtype, noise(&state));
 }
 
 void conv_case_close(struct conv_case *c) {
@@ -141,7 +150,7 @@ void conv_case_close(struct conv_case *c) {
 void *conv_case_pack(const struct conv_case *c, const struct vt_cpu_tactic *tactic) {
     if (!tactic->supports(&c->plan, &c->step)) return NULL;
     size_t bytes = tactic->packed_bytes(&c->plan, &c->step);
-    float *packed = floats(bytes / sizeof(float));
+    void *packed = floats(bytes / sizeof(float));
     if (tactic->pack(&c->plan, &c->step, c->weights, packed, NULL) != VULTUS_OK) abort();
     return packed;
 }
@@ -189,7 +198,8 @@ double conv_case_sum(const struct conv_case *c, int64_t item, const int64_t at[3
                 bool inside = y >= 0 && y < s->height && x >= 0 && x < s->width;
                 double value = inside ? 0 : c->border[ch];
                 if (inside && s->plain) value = ((const float *)base)[(ch * s->height + y) * s->width + x];
-                if (inside && !s->plain) value = vt_cpu_at(v, base, ch / v->block, y, x)[ch % v->block];
+                if (inside && !s->plain)
+                    value = vt_cpu_get(v->dtype, vt_cpu_at(v, base, ch / v->block, y, x), ch % v->block);
                 double term = value * c->weights[((at[0] * per_group + i) * s->kernel[0] + ky) * s->kernel[1] + kx];
                 sum += term;
                 *size += fabs(term);
@@ -218,7 +228,7 @@ double conv_case_expected(const struct conv_case *c, int64_t item, const int64_t
     if (c->spec.residual) {
         const struct vt_plan_value *r = &c->values[RESIDUAL];
         const uint8_t *base = (const uint8_t *)c->data[RESIDUAL] + item * (int64_t)r->bytes;
-        double residual = vt_cpu_at(r, base, at[0] / r->block, at[1], at[2])[at[0] % r->block];
+        double residual = vt_cpu_get(r->dtype, vt_cpu_at(r, base, at[0] / r->block, at[1], at[2]), at[0] % r->block);
         v += residual;
         *size += fabs(residual);
     }

@@ -8,7 +8,7 @@
 struct conv_spec {
     int64_t channels, height, width, outputs;
     int64_t kernel[2], stride[2], dilation[2], pad[4], group;
-    int32_t block;
+    int32_t block;       /* of bfloat16 when it is VT_CPU_BF16_BLOCK, else of float32 */
     bool plain;          /* x is plain */
     int32_t x_extra_pad; /* of x beyond the convolution's own */
     int32_t y_pad, residual_pad;
@@ -25,9 +25,9 @@ struct conv_case {
     struct vt_plan_step step;
     struct vt_plan_value values[5]; /* x, bias, slope, residual, y */
     uint32_t inputs[4], outputs[1];
-    float *data[5]; /* of all items, with borders; y filled with `CONV_CASE_UNTOUCHED` */
+    float *data[5]; /* of all items, with borders, in the values' types; y filled with `CONV_CASE_UNTOUCHED` */
     float *border;  /* a value per channel */
-    float *weights; /* [O, I / group, kh, kw] */
+    float *weights; /* [O, I / group, kh, kw]; those that meet bfloat16 inputs are bfloat16 numbers */
 };
 #define CONV_CASE_UNTOUCHED 12345.0f
 

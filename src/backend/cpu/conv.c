@@ -27,42 +27,43 @@ const struct vt_plan_value *vt_conv_output(const struct vt_plan *plan, const str
     return &plan->values[step->outputs[0]];
 }
 
-static bool blocked(const struct vt_plan_value *v, int64_t block) {
-    return v->dtype == VT_DTYPE_F32 && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->block == block;
+static bool blocked(const struct vt_plan_value *v, const struct vt_conv_kernels *kernels) {
+    return v->dtype == kernels->dtype && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->block == kernels->block;
 }
 
-bool vt_conv_step_fits(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t block) {
+bool vt_conv_step_fits(
+    const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels) {
     const struct vt_window *w = &step->params.window;
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
     const struct vt_plan_value *residual = vt_conv_input(plan, step, 3);
-    if (x == NULL || x->dtype != VT_DTYPE_F32 || x->rank != 4 || !blocked(y, block)) return false;
+    if (x == NULL || x->rank != 4 || !blocked(y, kernels)) return false;
     for (int i = 0; i < 2; i++) {
         int64_t reach = (y->dims[2 + i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1;
         if (reach > x->dims[2 + i] + w->pad[i] + w->pad[2 + i]) return false;
     }
     if (residual != NULL) {
-        if (!blocked(residual, block)) return false;
+        if (!blocked(residual, kernels)) return false;
         for (int i = 1; i < 4; i++) {
             if (residual->dims[i] != y->dims[i]) return false;
         }
     }
-    if (x->layout == VT_LAYOUT_PLAIN) return true;
+    if (x->layout == VT_LAYOUT_PLAIN) return x->dtype == VT_DTYPE_F32;
     for (int i = 0; i < 4; i++) {
         if (x->pad[i] < w->pad[i]) return false;
     }
-    return x->block == block;
+    return blocked(x, kernels);
 }
 
 static bool needs_exp(enum vt_activation activation) {
     return activation == VT_ACT_SIGMOID || activation == VT_ACT_TANH;
 }
 
-void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv) {
+void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vt_conv *conv) {
     const struct vt_plan_value *x = call->in[0], *y = call->out[0];
     const struct vt_plan_value *residual = call->step->n_inputs > 3 ? call->in[3] : NULL;
     const struct vt_window *w = &call->step->params.window;
     *conv = (struct vt_conv){
-        .kernels = vt_conv_kernels_find(y->block),
+        .kernels = kernels,
         .window = w,
         .x = x,
         .y = y,
@@ -71,6 +72,12 @@ void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv) {
         .residual_data = residual != NULL ? call->in_data[3] : NULL,
         .y_data = call->out_data[0],
         .weights = call->packed,
+        .slices = vt_div_up(y->dims[1], kernels->lanes),
+        .per_block = kernels->block / kernels->lanes,
+        .x_size = (int64_t)vt_dtype_size(x->dtype),
+        .w_size = (int64_t)vt_dtype_size(x->dtype),
+        .y_size = (int64_t)vt_dtype_size(y->dtype),
+        .w_lane = 1,
         .batch = call->batch,
         .threads = vt_pool_threads(call->pool),
     };
@@ -79,17 +86,17 @@ void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv) {
         .kernel_rows = w->kernel[0],
         .kernel_columns = w->kernel[1],
         .channels = x->dims[1],
-        .y_plane = vt_cpu_plane_floats(y),
-        .residual_plane = residual != NULL ? vt_cpu_plane_floats(residual) : 0,
+        .y_plane = vt_cpu_plane(y),
+        .residual_plane = residual != NULL ? vt_cpu_plane(residual) : 0,
         .bias = call->step->n_inputs > 1 && call->in[1] != NULL ? call->in_data[1] : NULL,
         .tail = {.what = call->step->params.tail,
             .slope = call->step->n_inputs > 2 && call->in[2] != NULL ? call->in_data[2] : NULL},
     };
     s->tail.slow = needs_exp(s->tail.what.act1) || needs_exp(s->tail.what.act2);
     if (x->layout == VT_LAYOUT_BLOCKED) {
-        s->x_plane = vt_cpu_plane_floats(x);
+        s->x_plane = vt_cpu_plane(x);
         s->x_pixel = w->stride[1] * x->block;
-        s->x_tap_row = w->dilation[0] * vt_cpu_row_floats(x);
+        s->x_tap_row = w->dilation[0] * vt_cpu_row(x);
         s->x_tap_column = w->dilation[1] * x->block;
     }
 }
@@ -154,55 +161,85 @@ int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int th
     return best;
 }
 
+/* Zeros in the slices of the last block that no channel has. */
+static void clear_idle(const struct vt_conv *conv, int64_t item, int64_t row) {
+    int64_t blocks = vt_cpu_blocks(conv->y), idle = blocks * conv->per_block - conv->slices;
+    if (idle == 0) return;
+    uint8_t *base = conv->y_data + item * (int64_t)conv->y->bytes;
+    conv->kernels->clear(vt_cpu_at(conv->y, base, blocks - 1, row, 0), conv->y->dims[3], (int)idle);
+}
+
 void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
-    const float *x, int64_t item, int64_t block, int64_t row) {
+    const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row) {
     const struct vt_conv_shape *s = &conv->shape;
-    const float *w = conv->weights + block * s->w_block, *residual = NULL;
-    float *y = vt_cpu_at(conv->y, conv->y_data + item * (int64_t)conv->y->bytes, block, row, 0);
+    int64_t block = slices->first / conv->per_block;
+    int64_t lane = slices->first % conv->per_block * conv->kernels->lanes;
+    const uint8_t *w = (const uint8_t *)conv->weights + (block * s->w_block + lane * conv->w_lane) * conv->w_size;
+    const uint8_t *residual = NULL;
+    uint8_t *y = vt_cpu_at(conv->y, conv->y_data + item * (int64_t)conv->y->bytes, block, row, 0);
+    y += lane * conv->y_size;
     if (conv->residual != NULL) {
         const uint8_t *base = conv->residual_data + item * (int64_t)conv->residual->bytes;
         residual = vt_cpu_at(conv->residual, base, block, row, 0);
+        residual += lane * conv->y_size;
     }
-    tiles[split->wide - 1](s, x, w, y, residual, block, split->wide_count);
-    if (split->count == split->wide_count) return;
-    int64_t done = split->wide_count * split->wide, floats = done * conv->y->block;
-    residual = residual != NULL ? residual + floats : NULL;
-    tiles[split->wide - 2](s, x + done * s->x_pixel, w, y + floats, residual, block, split->count - split->wide_count);
+    tiles[split->wide - 1](s, x, w, y, residual, slices->first, split->wide_count);
+    if (split->count > split->wide_count) {
+        int64_t done = split->wide_count * split->wide, bytes = done * conv->y->block * conv->y_size;
+        residual = residual != NULL ? residual + bytes : NULL;
+        tiles[split->wide - 2](s, (const uint8_t *)x + done * s->x_pixel * conv->x_size, w, y + bytes, residual,
+            slices->first, split->count - split->wide_count);
+    }
+    if (slices->first + slices->count == conv->slices) clear_idle(conv, item, row);
 }
 
-#define TACTIC(algorithm, isa, class_name, scratch, needed, lanes)                                                     \
+#define TACTIC(algorithm, isa, tag, class_name, scratch, needed, last)                                                 \
     static bool algorithm##_##isa##_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {            \
-        return vt_conv_step_fits(plan, step, lanes) && vt_conv_##algorithm##_supports(plan, step);                     \
+        return vt_conv_step_fits(plan, step, &vt_conv_kernels_##isa) && vt_conv_##algorithm##_supports(plan, step);    \
+    }                                                                                                                  \
+    static enum vultus_status algorithm##_##isa##_run(const struct vt_cpu_call *call, struct vultus_error *error) {    \
+        return vt_conv_##algorithm##_run(&vt_conv_kernels_##isa, call, error);                                         \
     }                                                                                                                  \
     static const struct vt_cpu_tactic algorithm##_##isa = {                                                            \
-        .name = "conv:" #algorithm ":" #isa,                                                                           \
+        .name = "conv:" #algorithm ":" tag,                                                                            \
         .class = class_name,                                                                                           \
         .kind = VT_STEP_CONV,                                                                                          \
         .features = needed,                                                                                            \
+        .last_resort = last,                                                                                           \
         .supports = algorithm##_##isa##_supports,                                                                      \
         .packed_bytes = vt_conv_##algorithm##_packed_bytes,                                                            \
         .pack = vt_conv_##algorithm##_pack,                                                                            \
         .scratch_bytes = scratch,                                                                                      \
-        .run = vt_conv_##algorithm##_run,                                                                              \
+        .run = algorithm##_##isa##_run,                                                                                \
     };
 
-#define TACTICS(isa, needed, lanes)                                                                                    \
-    TACTIC(direct, isa, "direct", NULL, needed, lanes)                                                                 \
-    TACTIC(plain, isa, "direct", vt_conv_plain_scratch_bytes, needed, lanes)                                           \
-    TACTIC(depthwise, isa, "depthwise", NULL, needed, lanes)                                                           \
-    TACTIC(winograd4, isa, "winograd4", vt_conv_winograd4_scratch_bytes, needed, lanes)                                \
-    TACTIC(winograd4_compact, isa, "winograd4", vt_conv_winograd4_compact_scratch_bytes, needed, lanes)
+#define TACTICS(isa, needed)                                                                                           \
+    TACTIC(direct, isa, #isa, "direct", NULL, needed, false)                                                           \
+    TACTIC(plain, isa, #isa, "direct", vt_conv_plain_scratch_bytes, needed, false)                                     \
+    TACTIC(depthwise, isa, #isa, "depthwise", NULL, needed, false)                                                     \
+    TACTIC(winograd4, isa, #isa, "winograd4", vt_conv_winograd4_scratch_bytes, needed, false)                          \
+    TACTIC(winograd4_compact, isa, #isa, "winograd4", vt_conv_winograd4_compact_scratch_bytes, needed, false)
+
+/* Blocks of bfloat16 suit every instruction set: lesser ones run only what no better one can. */
+#define BF16_TACTICS(isa, needed, last)                                                                                \
+    TACTIC(direct, bf16_##isa, "bf16:" #isa, "direct_bf16_" #isa, NULL, needed, last)                                  \
+    TACTIC(plain, bf16_##isa, "bf16:" #isa, "direct_bf16_" #isa, vt_conv_plain_scratch_bytes, needed, last)            \
+    TACTIC(depthwise, bf16_##isa, "bf16:" #isa, "depthwise_bf16_" #isa, NULL, needed, last)
 
 #if defined(__x86_64__)
-TACTICS(avx512, VT_CPU_AVX512, 16)
-TACTICS(avx2, VT_CPU_AVX2, 8)
+TACTICS(avx512, VT_CPU_AVX512)
+TACTICS(avx2, VT_CPU_AVX2)
+BF16_TACTICS(avx512, VT_CPU_AVX512, false)
+BF16_TACTICS(avx2, VT_CPU_AVX2, true)
 #endif
-TACTICS(generic, 0, 4)
+TACTICS(generic, 0)
+BF16_TACTICS(generic, 0, true)
 
 #define TABLE_ROWS(isa) &direct_##isa, &plain_##isa, &depthwise_##isa, &winograd4_##isa, &winograd4_compact_##isa
+#define BF16_ROWS(isa) &direct_bf16_##isa, &plain_bf16_##isa, &depthwise_bf16_##isa
 
 const struct vt_cpu_tactic *const vt_cpu_conv_tactics[] = {
 #if defined(__x86_64__)
-    TABLE_ROWS(avx512), TABLE_ROWS(avx2),
+    TABLE_ROWS(avx512), TABLE_ROWS(avx2), BF16_ROWS(avx512), BF16_ROWS(avx2),
 #endif
-    TABLE_ROWS(generic), NULL};
+    TABLE_ROWS(generic), BF16_ROWS(generic), NULL};

@@ -6,9 +6,10 @@
 
 /*
  * Between the drivers of the own convolutions (conv_*.c, compiled for any CPU) and their kernels (kernels/, compiled
- * once per instruction set, vector length = channels per block). All strides are in floats.
+ * once per instruction set and element type). Kernels compute slices: the channels of a block that fill a vector, of
+ * float32 a whole block. Strides are in elements of what they are strides of.
  */
-#define VT_CONV_MAX_BLOCKS 4  /* output blocks of one tile */
+#define VT_CONV_MAX_BLOCKS 4  /* output slices of one tile */
 #define VT_CONV_MAX_PIXELS 16 /* output pixels of one tile */
 
 /* y = act2(act1(sum) + residual); the bias is where the sum starts. */
@@ -34,13 +35,15 @@ struct vt_conv_shape {
 };
 
 /*
- * Computes `tiles` tiles side by side in one output row, for a fixed number of output blocks from `block` on. x is at
- * the first tap of the first pixel in input block 0, w at the weights of `block`, y and residual (may be NULL) at the
- * first pixel of `block`. Weights: [output block][input block][kernel row][kernel column][input channel][lane], of
- * depthwise kernels, whose x is in `block` too: [block][kernel row][kernel column][lane].
+ * Computes `tiles` tiles side by side in one output row, for a fixed number of output slices from `slice` on. x is at
+ * the first tap of the first pixel in input block 0, w at the weights of `slice`, y and residual (may be NULL) at the
+ * first pixel of `slice`. Weights: [output block][input block][kernel row][kernel column][input channel][lane], of
+ * depthwise kernels, whose x is at `slice` too: [block][kernel row][kernel column][lane]. bfloat16 weights that are not
+ * depthwise go in pairs of channels: [input channel / 2][lane][input channel % 2]. Plain inputs and their weights are
+ * float32 in tables of bfloat16 too.
  */
-typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const float *x, const float *w, float *y,
-    const float *residual, int64_t block, int64_t tiles);
+typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const void *x, const void *w, void *y,
+    const void *residual, int64_t slice, int64_t tiles);
 
 /*
  * Winograd F(4x4, 3x3): a tile of 4x4 outputs comes from 6x6 inputs by way of 36 points. `..._point` is the distance
@@ -60,15 +63,19 @@ struct vt_winograd_tile {
 };
 
 struct vt_conv_kernels {
-    int64_t block;
-    int max_pixels[VT_CONV_MAX_BLOCKS]; /* widest tile by blocks - 1 */
+    enum vt_dtype dtype;
+    int64_t block, lanes;               /* channels of blocks and of slices */
+    int max_pixels[VT_CONV_MAX_BLOCKS]; /* widest tile by slices - 1 */
     int max_depthwise_pixels;
-    /* By [stride - 1][blocks - 1][pixels - 1]; one-pixel tiles serve any stride. */
+    /* By [stride - 1][slices - 1][pixels - 1]; one-pixel tiles serve any stride. */
     vt_conv_tiles *direct[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS];
     vt_conv_tiles *plain[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS]; /* the same for a plain input */
     vt_conv_tiles *depthwise[2][VT_CONV_MAX_PIXELS];                 /* any kernel */
     vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                /* 3x3, not dilated: the same bytes, faster */
+    /* Zeros in the last `slices` slices of the block in `pixels` pixels from y on. */
+    void (*clear)(void *y, int64_t pixels, int slices);
 
+    /* float32 alone. */
     /* `tiles` neighbours of one input block. */
     void (*winograd_input)(const float *x, int64_t x_row, float *v, int64_t v_point, int64_t tiles);
     /* w: [channel][3][3][lane]; the values of successive channels follow each other in u. */
@@ -82,6 +89,9 @@ struct vt_conv_kernels {
 extern const struct vt_conv_kernels vt_conv_kernels_generic;
 extern const struct vt_conv_kernels vt_conv_kernels_avx2;
 extern const struct vt_conv_kernels vt_conv_kernels_avx512;
+extern const struct vt_conv_kernels vt_conv_kernels_bf16_generic;
+extern const struct vt_conv_kernels vt_conv_kernels_bf16_avx2;
+extern const struct vt_conv_kernels vt_conv_kernels_bf16_avx512;
 
 /* Everything a driver needs of one call. */
 struct vt_conv {
@@ -90,7 +100,11 @@ struct vt_conv {
     const struct vt_plan_value *x, *y, *residual; /* residual may be NULL */
     const uint8_t *x_data, *residual_data;
     uint8_t *y_data;
-    const float *weights;
+    const void *weights;
+    int64_t slices;                 /* with output channels in them */
+    int64_t per_block;              /* slices of a block */
+    int64_t x_size, w_size, y_size; /* bytes of an element that kernels read, of a weight, of an output */
+    int64_t w_lane;                 /* weights between neighbouring lanes */
     int64_t batch;
     int threads;
     struct vt_conv_shape shape; /* all of it but w_block and the strides of a plain input */
@@ -100,14 +114,15 @@ struct vt_conv {
 const struct vt_plan_value *vt_conv_input(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i);
 const struct vt_plan_value *vt_conv_output(const struct vt_plan *plan, const struct vt_plan_step *step);
 
-/* The kernels of a step whose output has blocks of that many channels, or NULL. */
+/* The float32 kernels of a step whose output has blocks of that many channels, or NULL. */
 const struct vt_conv_kernels *vt_conv_kernels_find(int64_t block);
 
-void vt_conv_open(const struct vt_cpu_call *call, struct vt_conv *conv);
+void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vt_conv *conv);
 
 /* What all own convolutions ask for: shapes and layouts that fit each other, and a border wide enough if x is blocked.
  */
-bool vt_conv_step_fits(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t block);
+bool vt_conv_step_fits(
+    const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels);
 
 /* `width` cut into `count` parts, the first `wide_count` of `wide`, the others of wide - 1. */
 struct vt_conv_split {
@@ -115,13 +130,19 @@ struct vt_conv_split {
 };
 struct vt_conv_split vt_conv_split(int64_t width, int64_t limit);
 
-/* How many of `blocks` output blocks a tile should have in rows of `width` pixels, given the widest tiles by blocks
+/* How many of `blocks` output slices a tile should have in rows of `width` pixels, given the widest tiles by slices
  * - 1. */
 int vt_conv_choose_blocks(const int *widest, int64_t width, int64_t blocks);
 
-/* Computes row `row` of output blocks from `block` on; x as for tiles, which are a table's by pixels - 1. */
+/* An output slice and how many. */
+struct vt_conv_slices {
+    int64_t first, count;
+};
+
+/* Computes row `row` of the slices; x as for tiles, which are a table's by pixels - 1. Slices of the last block that no
+ * channel has are cleared with the last of the others. */
 void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
-    const float *x, int64_t item, int64_t block, int64_t row);
+    const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row);
 
 /* Units of rows: how many rows each so that all of `rows` x `others` make about the wished number of units. */
 int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads);
@@ -131,7 +152,8 @@ bool vt_conv_direct_supports(const struct vt_plan *plan, const struct vt_plan_st
 size_t vt_conv_direct_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
 enum vultus_status vt_conv_direct_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error);
-enum vultus_status vt_conv_direct_run(const struct vt_cpu_call *call, struct vultus_error *error);
+enum vultus_status vt_conv_direct_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
 size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
@@ -139,13 +161,15 @@ enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct v
     void *packed, struct vultus_error *error);
 size_t vt_conv_plain_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
-enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error);
+enum vultus_status vt_conv_plain_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 bool vt_conv_depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
 size_t vt_conv_depthwise_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
 enum vultus_status vt_conv_depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error);
-enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct vultus_error *error);
+enum vultus_status vt_conv_depthwise_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 /* Winograd with weights transformed when they are packed: 4 times the bytes. */
 bool vt_conv_winograd4_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
@@ -154,7 +178,8 @@ enum vultus_status vt_conv_winograd4_pack(const struct vt_plan *plan, const stru
     const float *weights, void *packed, struct vultus_error *error);
 size_t vt_conv_winograd4_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
-enum vultus_status vt_conv_winograd4_run(const struct vt_cpu_call *call, struct vultus_error *error);
+enum vultus_status vt_conv_winograd4_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 /* The same bytes with weights transformed in every run, for layers whose weights come from memory each time. */
 bool vt_conv_winograd4_compact_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
@@ -163,6 +188,7 @@ enum vultus_status vt_conv_winograd4_compact_pack(const struct vt_plan *plan, co
     const float *weights, void *packed, struct vultus_error *error);
 size_t vt_conv_winograd4_compact_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
-enum vultus_status vt_conv_winograd4_compact_run(const struct vt_cpu_call *call, struct vultus_error *error);
+enum vultus_status vt_conv_winograd4_compact_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 #endif

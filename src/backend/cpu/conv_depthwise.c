@@ -18,7 +18,7 @@ static int64_t taps(const struct vt_plan_step *step) {
 
 size_t vt_conv_depthwise_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *y = vt_conv_output(plan, step);
-    return (size_t)(vt_cpu_blocks(y) * taps(step) * y->block) * sizeof(float);
+    return (size_t)(vt_cpu_blocks(y) * taps(step) * y->block) * vt_dtype_size(y->dtype);
 }
 
 enum vultus_status vt_conv_depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
@@ -26,10 +26,10 @@ enum vultus_status vt_conv_depthwise_pack(const struct vt_plan *plan, const stru
     (void)error;
     const struct vt_plan_value *y = vt_conv_output(plan, step);
     int64_t n = taps(step), lanes = y->block;
-    float *to = packed;
     memset(packed, 0, vt_conv_depthwise_packed_bytes(plan, step));
     for (int64_t c = 0; c < y->dims[1]; c++) {
-        for (int64_t t = 0; t < n; t++) to[(c / lanes * n + t) * lanes + c % lanes] = weights[c * n + t];
+        for (int64_t t = 0; t < n; t++)
+            vt_cpu_set(y->dtype, packed, (c / lanes * n + t) * lanes + c % lanes, weights[c * n + t]);
     }
     return VULTUS_OK;
 }
@@ -41,26 +41,29 @@ struct job {
     int64_t rows, bands;
 };
 
-/* Units are rows of one block of one item. */
+/* Units are rows of one slice of one item. */
 static void depthwise_unit(void *context, size_t unit, int thread) {
     (void)thread;
     const struct job *job = context;
     const struct vt_conv *conv = &job->conv;
     const struct vt_window *w = conv->window;
     int64_t plane = (int64_t)unit / job->bands, first = (int64_t)unit % job->bands * job->rows;
-    int64_t item = plane / vt_cpu_blocks(conv->y), block = plane % vt_cpu_blocks(conv->y);
+    int64_t item = plane / conv->slices;
+    struct vt_conv_slices slices = {plane % conv->slices, 1};
+    int64_t block = slices.first / conv->per_block, lane = slices.first % conv->per_block * conv->kernels->lanes;
     const uint8_t *x_item = conv->x_data + item * (int64_t)conv->x->bytes;
     int64_t end = vt_min_i64(first + job->rows, conv->y->dims[2]);
     for (int64_t row = first; row < end; row++) {
-        const float *x = vt_cpu_at(conv->x, x_item, block, row * w->stride[0] - w->pad[0], -w->pad[1]);
-        vt_conv_row(conv, job->tiles, &job->split, x, item, block, row);
+        const uint8_t *x = vt_cpu_at(conv->x, x_item, block, row * w->stride[0] - w->pad[0], -w->pad[1]);
+        vt_conv_row(conv, job->tiles, &job->split, x + lane * conv->x_size, item, &slices, row);
     }
 }
 
-enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+enum vultus_status vt_conv_depthwise_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error) {
     (void)error;
     struct job job;
-    vt_conv_open(call, &job.conv);
+    vt_conv_open(kernels, call, &job.conv);
     const struct vt_window *w = job.conv.window;
     const struct vt_plan_value *y = job.conv.y;
     bool is_3x3 = w->kernel[0] == 3 && w->kernel[1] == 3 && w->dilation[1] == 1;
@@ -68,9 +71,9 @@ enum vultus_status vt_conv_depthwise_run(const struct vt_cpu_call *call, struct 
     job.tiles =
         (is_3x3 && w->stride[1] <= 2 ? job.conv.kernels->depthwise3 : job.conv.kernels->depthwise)[w->stride[1] == 2];
     job.split = vt_conv_split(y->dims[3], w->stride[1] <= 2 ? job.conv.kernels->max_depthwise_pixels : 1);
-    int64_t planes = vt_cpu_blocks(y) * job.conv.batch;
+    int64_t planes = job.conv.slices * job.conv.batch;
     /* Loads and stores count as much as products here: half the speed of other convolutions. */
-    double flops = 4.0 * (double)(planes * y->dims[2] * y->dims[3] * job.conv.shape.w_block);
+    double flops = 4.0 * (double)(planes * y->dims[2] * y->dims[3] * (job.conv.shape.w_block / job.conv.per_block));
     job.rows = vt_conv_rows_per_unit(y->dims[2], planes, flops, job.conv.threads);
     job.bands = vt_div_up(y->dims[2], job.rows);
     vt_pool_run(call->pool, (size_t)(planes * job.bands), depthwise_unit, &job);

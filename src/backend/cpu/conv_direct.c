@@ -20,15 +20,17 @@ bool vt_conv_plain_supports(const struct vt_plan *plan, const struct vt_plan_ste
 }
 
 /* Weights of one block of outputs: `group` channels lie together, in blocked inputs as many as there are lanes. */
-static int64_t block_floats(const struct vt_window *w, int64_t channels, int64_t group, int64_t lanes) {
+static int64_t block_weights(const struct vt_window *w, int64_t channels, int64_t group, int64_t lanes) {
     return vt_div_up(channels, group) * group * w->kernel[0] * w->kernel[1] * lanes;
 }
 
+/* Weights between neighbouring lanes: bfloat16 goes in pairs of input channels. */
+static int64_t w_lane(const struct vt_plan_value *x) { return x->dtype == VT_DTYPE_BF16 ? 2 : 1; }
+
 static size_t packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group) {
-    const struct vt_plan_value *y = vt_conv_output(plan, step);
-    int64_t channels = vt_conv_input(plan, step, 0)->dims[1];
-    int64_t floats = block_floats(&step->params.window, channels, group, y->block);
-    return (size_t)(vt_cpu_blocks(y) * floats) * sizeof(float);
+    const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
+    int64_t count = block_weights(&step->params.window, x->dims[1], group, y->block);
+    return (size_t)(vt_cpu_blocks(y) * count) * vt_dtype_size(x->dtype);
 }
 
 size_t vt_conv_direct_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
@@ -39,17 +41,18 @@ size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_pl
 }
 
 static void pack(
-    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group, const float *weights, float *packed) {
-    const struct vt_plan_value *y = vt_conv_output(plan, step);
-    int64_t channels = vt_conv_input(plan, step, 0)->dims[1], lanes = y->block;
+    const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group, const float *weights, void *packed) {
+    const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
+    int64_t channels = x->dims[1], lanes = y->block, pair = w_lane(x);
     int64_t taps = step->params.window.kernel[0] * step->params.window.kernel[1];
-    int64_t per_block = block_floats(&step->params.window, channels, group, lanes);
+    int64_t per_block = block_weights(&step->params.window, channels, group, lanes);
     memset(packed, 0, packed_bytes(plan, step, group));
     for (int64_t o = 0; o < y->dims[1]; o++) {
         for (int64_t c = 0; c < channels; c++) {
             for (int64_t t = 0; t < taps; t++) {
-                int64_t at = ((c / group * taps + t) * group + c % group) * lanes + o % lanes;
-                packed[o / lanes * per_block + at] = weights[(o * channels + c) * taps + t];
+                int64_t at = ((c / group * taps + t) * group + c % group / pair * pair) * lanes;
+                at += o / lanes * per_block + o % lanes * pair + c % pair;
+                vt_cpu_set(x->dtype, packed, at, weights[(o * channels + c) * taps + t]);
             }
         }
     }
@@ -77,7 +80,7 @@ struct job {
     struct vt_conv conv;
     vt_conv_tiles *const (*tiles)[VT_CONV_MAX_PIXELS]; /* of the stride */
     int widest[VT_CONV_MAX_BLOCKS];
-    struct vt_conv_split groups;   /* of output blocks */
+    struct vt_conv_split groups;   /* of output slices */
     int64_t chunk_groups, chunks;  /* groups per unit */
     int64_t rows, bands;           /* output rows per unit */
     int64_t band_rows, band_width; /* of a plain input with its padding, for one unit */
@@ -88,22 +91,22 @@ static void split_job(struct job *job) {
     const struct vt_conv *conv = &job->conv;
     const struct vt_plan_value *y = conv->y;
     const struct vt_window *w = conv->window;
-    int64_t blocks = vt_cpu_blocks(y);
+    int64_t slices = conv->slices, slice_weights = conv->shape.w_block / conv->per_block;
     for (int b = 0; b < VT_CONV_MAX_BLOCKS; b++) {
         job->widest[b] = w->stride[1] <= 2 ? conv->kernels->max_pixels[b] : 1;
     }
-    job->groups = vt_conv_split(blocks, vt_conv_choose_blocks(job->widest, y->dims[3], blocks));
-    int64_t group_bytes = conv->shape.w_block * job->groups.wide * (int64_t)sizeof(float);
+    job->groups = vt_conv_split(slices, vt_conv_choose_blocks(job->widest, y->dims[3], slices));
+    int64_t group_bytes = slice_weights * job->groups.wide * conv->w_size;
     job->chunk_groups = vt_max_i64(1, vt_min_i64(job->groups.count, WEIGHTS_PER_UNIT / group_bytes));
     job->chunks = vt_div_up(job->groups.count, job->chunk_groups);
-    double flops = 2.0 * (double)(y->dims[2] * y->dims[3] * conv->batch) * (double)(conv->shape.w_block * blocks);
+    double flops = 2.0 * (double)(y->dims[2] * y->dims[3] * conv->batch) * (double)(slice_weights * slices);
     job->rows = vt_conv_rows_per_unit(y->dims[2], job->chunks * conv->batch, flops, conv->threads);
     job->bands = vt_div_up(y->dims[2], job->rows);
 }
 
-/* Input rows of a band, row by row with the output row `first` as its origin; x_row: floats between output rows. */
+/* Input rows of a band, row by row with the output row `first` as its origin; x_row: bytes between output rows. */
 struct band {
-    const float *x;
+    const uint8_t *x;
     int64_t x_row, item, first, rows;
 };
 
@@ -111,12 +114,12 @@ static void run_band(const struct job *job, const struct band *band, int64_t chu
     int64_t group = chunk * job->chunk_groups, end = vt_min_i64(group + job->chunk_groups, job->groups.count);
     for (; group < end; group++) {
         int64_t narrow = vt_max_i64(0, group - job->groups.wide_count);
-        int64_t block = group * job->groups.wide - narrow;
-        int64_t blocks = job->groups.wide - (group >= job->groups.wide_count);
-        struct vt_conv_split split = vt_conv_split(job->conv.y->dims[3], job->widest[blocks - 1]);
+        struct vt_conv_slices slices = {
+            group * job->groups.wide - narrow, job->groups.wide - (group >= job->groups.wide_count)};
+        struct vt_conv_split split = vt_conv_split(job->conv.y->dims[3], job->widest[slices.count - 1]);
         for (int64_t i = 0; i < band->rows; i++) {
-            vt_conv_row(&job->conv, job->tiles[blocks - 1], &split, band->x + i * band->x_row, band->item, block,
-                band->first + i);
+            vt_conv_row(&job->conv, job->tiles[slices.count - 1], &split, band->x + i * band->x_row, band->item,
+                &slices, band->first + i);
         }
     }
 }
@@ -138,15 +141,17 @@ static void direct_unit(void *context, size_t unit, int thread) {
     int64_t chunk = locate(job, unit, &band);
     const uint8_t *item = conv->x_data + band.item * (int64_t)conv->x->bytes;
     band.x = vt_cpu_at(conv->x, item, 0, band.first * w->stride[0] - w->pad[0], -w->pad[1]);
-    band.x_row = w->stride[0] * vt_cpu_row_floats(conv->x);
+    band.x_row = w->stride[0] * vt_cpu_row(conv->x) * conv->x_size;
     run_band(job, &band, chunk);
 }
 
-enum vultus_status vt_conv_direct_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+enum vultus_status vt_conv_direct_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error) {
     (void)error;
     struct job job;
-    vt_conv_open(call, &job.conv);
-    job.conv.shape.w_block = block_floats(job.conv.window, job.conv.x->dims[1], job.conv.y->block, job.conv.y->block);
+    vt_conv_open(kernels, call, &job.conv);
+    job.conv.w_lane = w_lane(job.conv.x);
+    job.conv.shape.w_block = block_weights(job.conv.window, job.conv.x->dims[1], job.conv.y->block, job.conv.y->block);
     job.tiles = job.conv.kernels->direct[job.conv.window->stride[1] == 2];
     split_job(&job);
     vt_pool_run(call->pool, (size_t)(job.chunks * job.conv.batch * job.bands), direct_unit, &job);
@@ -184,8 +189,8 @@ static void plain_unit(void *context, size_t unit, int thread) {
     int64_t chunk = locate(job, unit, &band);
     float *copy = job->scratch + thread * job->conv.x->dims[1] * job->band_rows * job->band_width;
     copy_band(job, &band, copy);
-    band.x = copy;
-    band.x_row = job->conv.window->stride[0] * job->band_width;
+    band.x = (const uint8_t *)copy;
+    band.x_row = job->conv.window->stride[0] * job->band_width * (int64_t)sizeof *copy;
     run_band(job, &band, chunk);
 }
 
@@ -201,13 +206,14 @@ static int64_t list_taps(const struct job *job, int32_t *taps) {
     return count;
 }
 
-enum vultus_status vt_conv_plain_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+enum vultus_status vt_conv_plain_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error) {
     (void)error;
     struct job job;
-    vt_conv_open(call, &job.conv);
+    vt_conv_open(kernels, call, &job.conv);
     const struct vt_window *w = job.conv.window;
     struct vt_conv_shape *s = &job.conv.shape;
-    s->w_block = block_floats(w, s->channels, 1, job.conv.y->block);
+    s->w_block = block_weights(w, s->channels, 1, job.conv.y->block);
     job.tiles = job.conv.kernels->plain[w->stride[1] == 2];
     split_job(&job);
     job.rows = vt_min_i64(job.rows, PLAIN_ROWS);

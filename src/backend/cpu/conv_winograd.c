@@ -89,7 +89,7 @@ static void transform_row(
     const struct vt_conv_kernels *kernels = job->conv.kernels;
     const struct vt_window *w = job->conv.window;
     const uint8_t *base = job->conv.x_data + item * (int64_t)x->bytes;
-    int64_t x_row = vt_cpu_row_floats(x), lanes = x->block, top = row * VT_WINOGRAD_OUT - w->pad[0];
+    int64_t x_row = vt_cpu_row(x), lanes = x->block, top = row * VT_WINOGRAD_OUT - w->pad[0];
     int64_t inner = row < job->inner_rows ? vt_min_i64(count, vt_max_i64(0, job->inner_columns - column)) : 0;
     int64_t left = column * VT_WINOGRAD_OUT - w->pad[1];
     if (inner > 0) kernels->winograd_input(vt_cpu_at(x, base, block, top, left), x_row, v, job->v_point, inner);
@@ -124,8 +124,8 @@ static void transform_outputs(
     const struct vt_conv *conv = &job->conv;
     const struct vt_plan_value *y = conv->y, *residual = conv->residual;
     int64_t per_item = job->tile_rows * job->tile_columns;
-    struct vt_winograd_tile tile = {.y_row = vt_cpu_row_floats(y)};
-    if (residual != NULL) tile.residual_row = vt_cpu_row_floats(residual);
+    struct vt_winograd_tile tile = {.y_row = vt_cpu_row(y)};
+    if (residual != NULL) tile.residual_row = vt_cpu_row(residual);
     for (int64_t b = 0; b < blocks; b++) {
         tile.block = block + b;
         for (int64_t t = 0; t < count; t++) {
@@ -236,17 +236,18 @@ static void range_unit(void *context, size_t unit, int thread) {
     for (int64_t g = 0; g < job->groups.count; g++) {
         int64_t blocks, block = part(&job->groups, g, &blocks);
         for (int64_t p = 0; p < VT_WINOGRAD_POINTS; p++) {
-            const float *u = job->conv.weights + p * job->u_point + block * job->product.w_block;
+            const float *u = (const float *)job->conv.weights + p * job->u_point + block * job->product.w_block;
             multiply(job, &job->product, v + p * job->v_point, u, m + p * job->m_point, count, blocks, false);
         }
         transform_outputs(job, first, count, block, blocks, m);
     }
 }
 
-enum vultus_status vt_conv_winograd4_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+enum vultus_status vt_conv_winograd4_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error) {
     (void)error;
     struct job job;
-    vt_conv_open(call, &job.conv);
+    vt_conv_open(kernels, call, &job.conv);
     const struct vt_plan_value *y = job.conv.y;
     plan_ranges(job.conv.x, y, job.conv.window, call->batch, job.conv.threads, &job);
     finish_plan(&job, job.conv.x->dims[1] * y->block);
@@ -333,7 +334,7 @@ static void group_unit(void *context, size_t unit, int thread) {
     for (int64_t c = 0; c < channels; c += CHUNK_CHANNELS) {
         product.channels = vt_min_i64(CHUNK_CHANNELS, channels - c);
         int64_t next = vt_min_i64(CHUNK_CHANNELS, channels - c - product.channels) * TAPS * lanes;
-        const float *w = job->conv.weights + (block * channels + c) * TAPS * lanes;
+        const float *w = (const float *)job->conv.weights + (block * channels + c) * TAPS * lanes;
         for (int64_t b = 0; b < blocks; b++) {
             job->conv.kernels->winograd_weights(
                 w + b * channels * TAPS * lanes, u + b * product.w_block, job->u_point, product.channels);
@@ -349,10 +350,11 @@ static void group_unit(void *context, size_t unit, int thread) {
     transform_outputs(job, job->first, job->count, block, blocks, m);
 }
 
-enum vultus_status vt_conv_winograd4_compact_run(const struct vt_cpu_call *call, struct vultus_error *error) {
+enum vultus_status vt_conv_winograd4_compact_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error) {
     (void)error;
     struct job job;
-    vt_conv_open(call, &job.conv);
+    vt_conv_open(kernels, call, &job.conv);
     int64_t lanes = job.conv.y->block;
     plan_groups(job.conv.x, job.conv.y, job.conv.window, call->batch, job.conv.threads, &job);
     finish_plan(&job, CHUNK_CHANNELS * lanes);

@@ -7,6 +7,7 @@
 extern const struct vt_backend vt_backend_cpu;
 
 #define VT_CPU_LEAST_INPUTS 4
+#define VT_CPU_BF16_BLOCK 32 /* channels per block of bfloat16 planes: a cache line */
 
 /* One run of one step, everything resolved. Pointers are to item 0; item i of a value follows at i * vt_cpu_item_bytes.
  */
@@ -74,7 +75,7 @@ double vt_cpu_peak_flops(struct vt_pool *pool);
 /* "onednn 2.6.3", or "" without it. */
 const char *vt_cpu_onednn_version(void);
 
-/* Fills the border of every item of a blocked float32 value; `border` holds a value per channel, NULL: zeros. */
+/* Fills the border of every item of a blocked value; `border` holds a value per channel, NULL: zeros. */
 void vt_cpu_fill_border(
     const struct vt_plan_value *value, void *data, const float *border, int64_t batch, struct vt_pool *pool);
 
@@ -93,17 +94,28 @@ static inline uint64_t vt_cpu_item_bytes(const struct vt_plan_value *v) {
     return v->storage == VT_STORAGE_CONSTANT ? 0 : v->bytes;
 }
 
-/* Address of block `c`, row `y`, column `x` (may be negative down to the pad) of one item of a blocked float32 value.
- */
-static inline float *vt_cpu_at(const struct vt_plan_value *v, const void *item, int64_t c, int64_t y, int64_t x) {
+/* Address of block `c`, row `y`, column `x` (may be negative down to the pad) of one item of a blocked value. */
+static inline void *vt_cpu_at(const struct vt_plan_value *v, const void *item, int64_t c, int64_t y, int64_t x) {
     int64_t rows = v->dims[2] + v->pad[0] + v->pad[2], columns = v->dims[3] + v->pad[1] + v->pad[3];
-    return (float *)item + ((c * rows + y + v->pad[0]) * columns + x + v->pad[1]) * v->block;
+    int64_t elements = ((c * rows + y + v->pad[0]) * columns + x + v->pad[1]) * v->block;
+    return (uint8_t *)item + elements * (int64_t)vt_dtype_size(v->dtype);
 }
-static inline int64_t vt_cpu_row_floats(const struct vt_plan_value *v) {
+/* Distances of a blocked value's rows and blocks, in elements. */
+static inline int64_t vt_cpu_row(const struct vt_plan_value *v) {
     return (v->dims[3] + v->pad[1] + v->pad[3]) * v->block;
 }
-static inline int64_t vt_cpu_plane_floats(const struct vt_plan_value *v) {
-    return (v->dims[2] + v->pad[0] + v->pad[2]) * vt_cpu_row_floats(v);
+static inline int64_t vt_cpu_plane(const struct vt_plan_value *v) {
+    return (v->dims[2] + v->pad[0] + v->pad[2]) * vt_cpu_row(v);
+}
+/* Element `i` behind `at`, float32 or bfloat16, rounded to nearest even when it is set. */
+static inline float vt_cpu_get(enum vt_dtype dtype, const void *at, int64_t i) {
+    return dtype == VT_DTYPE_BF16 ? vt_bf16_to_f32(((const uint16_t *)at)[i]) : ((const float *)at)[i];
+}
+static inline void vt_cpu_set(enum vt_dtype dtype, void *at, int64_t i, float value) {
+    if (dtype == VT_DTYPE_BF16)
+        ((uint16_t *)at)[i] = vt_f32_to_bf16(value);
+    else
+        ((float *)at)[i] = value;
 }
 static inline int64_t vt_cpu_blocks(const struct vt_plan_value *v) { return (v->dims[1] + v->block - 1) / v->block; }
 

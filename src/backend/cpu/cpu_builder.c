@@ -3,7 +3,7 @@
 #include "base/cpu.h"
 
 static int block(enum vt_dtype dtype) {
-    (void)dtype;
+    if (dtype == VT_DTYPE_BF16) return VT_CPU_BF16_BLOCK;
     return vt_cpu_has(VT_CPU_AVX512) ? 16 : vt_cpu_has(VT_CPU_AVX2) ? 8 : 4;
 }
 

@@ -128,7 +128,8 @@ static bool tail_fits(const struct vt_plan *plan, const struct vt_plan_step *ste
 static bool step_fits(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
     const struct vt_window *w = &step->params.window;
-    if (!x || !vt_plane_fits(y) || y->block < 8 || x->dtype != VT_DTYPE_F32 || x->rank != 4 || x->dims[0] != 1)
+    if (!x || !vt_plane_fits(y) || y->dtype != VT_DTYPE_F32 || y->block < 8 || x->dtype != VT_DTYPE_F32 ||
+        x->rank != 4 || x->dims[0] != 1)
         return false;
     bool depthwise = w->group > 1;
     if (depthwise && (w->group != x->dims[1] || w->group != y->dims[1])) return false;
@@ -510,9 +511,9 @@ static void run_slice(void *context, size_t unit, int thread) {
     struct thread_state *t = &run->state->threads[call->thread + thread];
     struct runner *r = last ? &t->last : &t->slice;
     const uint8_t *x = (const uint8_t *)call->in_data[0] + (uint64_t)item * vt_cpu_item_bytes(s->x);
-    if (s->depthwise) x += (size_t)(first_block * vt_cpu_plane_floats(s->x)) * sizeof(float);
-    float *y = (float *)((uint8_t *)call->out_data[0] + (uint64_t)item * s->y->bytes) +
-               first_block * vt_cpu_plane_floats(s->y);
+    if (s->depthwise) x += (size_t)(first_block * vt_cpu_plane(s->x)) * sizeof(float);
+    float *y =
+        (float *)((uint8_t *)call->out_data[0] + (uint64_t)item * s->y->bytes) + first_block * vt_cpu_plane(s->y);
     if (has_border(s->y))
         y = (float *)(call->scratch + (size_t)thread * vt_round_up(slice_floats(s) * sizeof(float), VT_CACHE_LINE));
     void *handles[] = {[X] = (void *)x,

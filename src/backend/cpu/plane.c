@@ -6,10 +6,20 @@
 #include "base/checked.h"
 #include "base/cpu.h"
 
-/* Below this many floats a unit of work costs less than handing it to another thread. */
-#define UNIT_FLOATS 16384
+/* Below this many elements a unit of work costs less than handing it to another thread. */
+#define UNIT_ELEMENTS 16384
 
-const struct vt_plane_kernels *vt_plane_kernels_find(int lanes) {
+static const struct vt_plane_kernels *bf16_kernels(void) {
+#if defined(__x86_64__)
+    if (vt_cpu_has(VT_CPU_AVX512)) return &vt_plane_kernels_bf16_avx512;
+    if (vt_cpu_has(VT_CPU_AVX2)) return &vt_plane_kernels_bf16_avx2;
+#endif
+    return &vt_plane_kernels_bf16_generic;
+}
+
+const struct vt_plane_kernels *vt_plane_kernels_find(enum vt_dtype dtype, int lanes) {
+    if (dtype == VT_DTYPE_BF16) return lanes == VT_CPU_BF16_BLOCK ? bf16_kernels() : NULL;
+    if (dtype != VT_DTYPE_F32) return NULL;
 #if defined(__x86_64__)
     if (lanes == 16) return vt_cpu_has(VT_CPU_AVX512) ? &vt_plane_kernels_avx512 : NULL;
     if (lanes == 8) return vt_cpu_has(VT_CPU_AVX2) ? &vt_plane_kernels_avx2 : NULL;
@@ -32,8 +42,8 @@ static void run_unit(void *context, size_t unit, int thread) {
 
 void vt_plane_run(struct vt_plane_job *job) {
     int64_t planes = job->call->batch * job->blocks, row_cost = vt_max_i64(job->row_cost, 1);
-    bool alone = planes * job->row_count <= UNIT_FLOATS / row_cost || vt_pool_threads(job->call->pool) == 1;
-    job->rows_per_unit = alone ? job->row_count : vt_min_i64(job->row_count, vt_div_up(UNIT_FLOATS, row_cost));
+    bool alone = planes * job->row_count <= UNIT_ELEMENTS / row_cost || vt_pool_threads(job->call->pool) == 1;
+    job->rows_per_unit = alone ? job->row_count : vt_min_i64(job->row_count, vt_div_up(UNIT_ELEMENTS, row_cost));
     job->units_per_block = vt_div_up(job->row_count, job->rows_per_unit);
     vt_pool_run(alone ? NULL : job->call->pool, (size_t)(planes * job->units_per_block), run_unit, job);
 }
@@ -43,7 +53,7 @@ struct vt_plane_job vt_plane_job(
     const struct vt_plan_value *y = call->out[0];
     const struct vt_tail *tail = &call->step->params.tail;
     return (struct vt_plane_job){.call = call,
-        .kernels = vt_plane_kernels_find(y->block),
+        .kernels = vt_plane_kernels_find(y->dtype, y->block),
         .act = {.activation = tail->act1, .alpha = tail->act1_alpha, .beta = tail->act1_beta},
         .rows = rows,
         .blocks = vt_cpu_blocks(y),
@@ -51,13 +61,13 @@ struct vt_plane_job vt_plane_job(
         .row_cost = y->dims[3] * y->block};
 }
 
-const float *vt_plane_in(const struct vt_plane_job *job, int i, const struct vt_plane_span *span, int64_t row) {
+const void *vt_plane_in(const struct vt_plane_job *job, int i, const struct vt_plane_span *span, int64_t row) {
     const struct vt_plan_value *v = job->call->in[i];
     const uint8_t *item = (const uint8_t *)job->call->in_data[i] + (uint64_t)span->item * vt_cpu_item_bytes(v);
     return vt_cpu_at(v, item, span->block, row, 0);
 }
 
-float *vt_plane_out(const struct vt_plane_job *job, const struct vt_plane_span *span, int64_t row) {
+void *vt_plane_out(const struct vt_plane_job *job, const struct vt_plane_span *span, int64_t row) {
     const struct vt_plan_value *v = job->call->out[0];
     return vt_cpu_at(v, (uint8_t *)job->call->out_data[0] + (uint64_t)span->item * v->bytes, span->block, row, 0);
 }
@@ -75,8 +85,8 @@ const float *vt_plane_channels(const struct vt_plane_job *job, int i, int64_t bl
 /* ------------------------------------------------------------ what fits */
 
 bool vt_plane_fits(const struct vt_plan_value *v) {
-    return v && v->dtype == VT_DTYPE_F32 && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->dims[0] == 1 &&
-           v->dims[1] > 0 && v->dims[2] > 0 && v->dims[3] > 0 && vt_plane_kernels_find(v->block);
+    return v && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->dims[0] == 1 && v->dims[1] > 0 && v->dims[2] > 0 &&
+           v->dims[3] > 0 && vt_plane_kernels_find(v->dtype, v->block);
 }
 
 bool vt_plane_channels_fit(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i, int64_t channels) {
@@ -86,13 +96,14 @@ bool vt_plane_channels_fit(const struct vt_plan *plan, const struct vt_plan_step
 }
 
 bool vt_plane_same_shape(const struct vt_plan_value *a, const struct vt_plan_value *b) {
-    return a->block == b->block && memcmp(a->dims, b->dims, 4 * sizeof *a->dims) == 0;
+    return a->dtype == b->dtype && a->block == b->block && memcmp(a->dims, b->dims, 4 * sizeof *a->dims) == 0;
 }
 
 /* Input i and the output are planes of one block; act1 is one that the step can hold. */
 static bool planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, i), *y = vt_cpu_output(plan, step, 0);
-    return vt_plane_fits(x) && vt_plane_fits(y) && x->block == y->block && x->dims[1] == y->dims[1];
+    return vt_plane_fits(x) && vt_plane_fits(y) && x->dtype == y->dtype && x->block == y->block &&
+           x->dims[1] == y->dims[1];
 }
 
 /* ------------------------------------------------------------ affine */
@@ -152,14 +163,14 @@ static void binary_rows(const struct vt_plane_job *job, const struct vt_plane_sp
 /* Channels past the last would be 0 / 0. */
 static void clear_spare_lanes(const struct vt_plane_job *job) {
     const struct vt_plan_value *y = job->call->out[0];
-    int64_t used = y->dims[1] % y->block;
+    int64_t used = y->dims[1] % y->block, size = (int64_t)vt_dtype_size(y->dtype);
     if (used == 0) return;
     for (int64_t item = 0; item < job->call->batch; item++) {
         struct vt_plane_span last = {.item = item, .block = vt_cpu_blocks(y) - 1};
         for (int64_t row = 0; row < y->dims[2]; row++) {
-            float *pixels = vt_plane_out(job, &last, row);
+            uint8_t *pixels = vt_plane_out(job, &last, row);
             for (int64_t x = 0; x < y->dims[3]; x++)
-                memset(pixels + x * y->block + used, 0, (size_t)(y->block - used) * sizeof *pixels);
+                memset(pixels + (x * y->block + used) * size, 0, (size_t)((y->block - used) * size));
         }
     }
 }
@@ -187,7 +198,7 @@ static void upsample_rows(const struct vt_plane_job *job, const struct vt_plane_
     const struct vt_plan_value *x = job->call->in[0], *y = job->call->out[0];
     bool has_residual = job->call->step->n_inputs > 1 && job->call->in[1];
     for (int64_t row = span->row_begin; row < span->row_end; row++) {
-        const float *residual = has_residual ? vt_plane_in(job, 1, span, row) : NULL;
+        const void *residual = has_residual ? vt_plane_in(job, 1, span, row) : NULL;
         job->kernels->upsample(vt_plane_out(job, span, row), vt_plane_in(job, 0, span, row * x->dims[2] / y->dims[2]),
             residual, y->dims[3], x->dims[3]);
     }

@@ -6,7 +6,7 @@
 #include "backend/cpu/plane_kernels.h"
 
 /* Most channels of a block. */
-#define VT_PLANE_MAX_LANES 16
+#define VT_PLANE_MAX_LANES VT_CPU_BF16_BLOCK
 
 /* Rows [row_begin, row_end) of one block of one item. */
 struct vt_plane_span {
@@ -20,7 +20,7 @@ struct vt_plane_job {
     struct vt_plane_act act; /* slope is left to the tactic */
     void (*rows)(const struct vt_plane_job *job, const struct vt_plane_span *span);
     int64_t blocks, row_count; /* of what the spans divide */
-    int64_t row_cost;          /* floats touched per row */
+    int64_t row_cost;          /* elements touched per row */
     const void *context;       /* the tactic's own */
     int64_t rows_per_unit, units_per_block;
 };
@@ -34,19 +34,20 @@ struct vt_plane_job vt_plane_job(
 void vt_plane_run(struct vt_plane_job *job);
 
 /* Row `row` of a block of input i / the output, column 0. */
-const float *vt_plane_in(const struct vt_plane_job *job, int i, const struct vt_plane_span *span, int64_t row);
-float *vt_plane_out(const struct vt_plane_job *job, const struct vt_plane_span *span, int64_t row);
+const void *vt_plane_in(const struct vt_plane_job *job, int i, const struct vt_plane_span *span, int64_t row);
+void *vt_plane_out(const struct vt_plane_job *job, const struct vt_plane_span *span, int64_t row);
 
 /* The values of channel constant i of the span's block, zeros past its end; `lanes` holds them when they do not lie
  * ready. */
 const float *vt_plane_channels(const struct vt_plane_job *job, int i, int64_t block, float lanes[VT_PLANE_MAX_LANES]);
 
-/* Whether a value is float32, blocked, [1,C,H,W] and of a block that this machine's kernels handle. */
+/* Whether a value is blocked, [1,C,H,W], and of a type and block that this machine's kernels handle. */
 bool vt_plane_fits(const struct vt_plan_value *value);
 /* Whether a GEMM step is one that the tactics of products can run (gemm.c). */
 bool vt_cpu_gemm_fits(const struct vt_plan *plan, const struct vt_plan_step *step);
 /* Whether input i of the step is absent, or a float32 constant of at least `channels` elements. */
 bool vt_plane_channels_fit(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i, int64_t channels);
+/* Dims, element type and block. */
 bool vt_plane_same_shape(const struct vt_plan_value *a, const struct vt_plan_value *b);
 
 extern const struct vt_cpu_tactic vt_cpu_pool_tactic, vt_cpu_global_pool_tactic; /* plane_pool.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The same tensor in another layout. With perm, y holds the transposed tensor; a plain y may have any dims of the same
- * count, since row-major bytes do not know them.
+ * The same tensor in another layout, its elements rounded where planes hold bfloat16. With perm, y holds the transposed
+ * tensor; a plain y may have any dims of the same count, since row-major bytes do not know them.
  */
 #include <string.h>
 
@@ -26,9 +26,15 @@ static bool perm_fits(const struct vt_step_params *params, const struct vt_plan_
     return seen == (1u << x->rank) - 1;
 }
 
+/* What is plain beside a plane is float32. */
+static bool dtypes_fit(const struct vt_plan_value *x, const struct vt_plan_value *y) {
+    if (is_plain(x) == is_plain(y)) return x->dtype == y->dtype;
+    return (is_plain(x) ? x : y)->dtype == VT_DTYPE_F32;
+}
+
 static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
-    if (!x || !y || x->dtype != y->dtype || count(x) != count(y)) return false;
+    if (!x || !y || !dtypes_fit(x, y) || count(x) != count(y)) return false;
     if (!is_plain(x) && !vt_plane_fits(x)) return false;
     if (!is_plain(y) && !vt_plane_fits(y)) return false;
     if (step->params.perm_rank) return is_plain(y) && perm_fits(&step->params, x);
@@ -78,7 +84,8 @@ static void gather_rows(const struct vt_plane_job *job, const struct vt_plane_sp
 }
 
 static void copy_rows(const struct vt_plane_job *job, const struct vt_plane_span *span) {
-    size_t bytes = (size_t)(job->call->out[0]->dims[3] * job->call->out[0]->block) * sizeof(float);
+    const struct vt_plan_value *y = job->call->out[0];
+    size_t bytes = (size_t)(y->dims[3] * y->block) * vt_dtype_size(y->dtype);
     for (int64_t row = span->row_begin; row < span->row_end; row++)
         memcpy(vt_plane_out(job, span, row), vt_plane_in(job, 0, span, row), bytes);
 }
@@ -88,7 +95,7 @@ static void convert_blocked(const struct vt_cpu_call *call) {
     const struct vt_plan_value *blocked = to_plain ? call->in[0] : call->out[0];
     struct strides strides = plain_strides(&call->step->params, blocked);
     struct vt_plane_job job = {.call = call,
-        .kernels = vt_plane_kernels_find(blocked->block),
+        .kernels = vt_plane_kernels_find(blocked->dtype, blocked->block),
         .rows = to_plain     ? scatter_rows
                 : from_plain ? gather_rows
                              : copy_rows,

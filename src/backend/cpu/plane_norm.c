@@ -49,7 +49,7 @@ static void sum_chunk(const struct vt_plane_job *job, const struct vt_plane_span
         struct chunk_sums *sums = &norm->sums[(span->item * job->blocks + span->block) * norm->chunks + chunk];
         memset(sums, 0, sizeof *sums);
         int64_t end = vt_min_i64((chunk + 1) * norm->chunk_rows, x->dims[2]);
-        const float *pivot = vt_plane_in(job, 0, span, 0);
+        const void *pivot = vt_plane_in(job, 0, span, 0);
         for (int64_t row = chunk * norm->chunk_rows; row < end; row++)
             job->kernels->moments(vt_plane_in(job, 0, span, row), x->dims[3], pivot, sums->sum, sums->squares);
     }
@@ -67,7 +67,7 @@ static void channel_moments(const struct vt_plane_job *job, const struct norm *n
         squares += sums[chunk].squares[lane];
     }
     struct vt_plane_span at = {.item = item, .block = block};
-    *mean = (double)vt_plane_in(job, 0, &at, 0)[lane] + sum / (double)count;
+    *mean = (double)vt_cpu_get(x->dtype, vt_plane_in(job, 0, &at, 0), lane) + sum / (double)count;
     *spread = fmax(0, squares - sum * sum / (double)count);
 }
 

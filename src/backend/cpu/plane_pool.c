@@ -20,7 +20,8 @@ static bool axis_fits(const struct vt_window *w, int axis, int64_t in, int64_t o
 
 static bool channels_fit(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
-    return vt_plane_fits(x) && vt_plane_fits(y) && x->block == y->block && x->dims[1] == y->dims[1];
+    return vt_plane_fits(x) && vt_plane_fits(y) && x->dtype == y->dtype && x->block == y->block &&
+           x->dims[1] == y->dims[1];
 }
 
 static bool pool_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
@@ -34,7 +35,7 @@ static bool pool_supports(const struct vt_plan *plan, const struct vt_plan_step 
 static void pool_rows(const struct vt_plane_job *job, const struct vt_plane_span *span) {
     const struct vt_plan_value *x = job->call->in[0], *y = job->call->out[0];
     struct vt_plane_pool row = {.x = vt_plane_in(job, 0, span, 0),
-        .x_row_floats = vt_cpu_row_floats(x),
+        .x_row = vt_cpu_row(x),
         .rows = x->dims[2],
         .columns = x->dims[3],
         .y_columns = y->dims[3],
@@ -72,9 +73,9 @@ static void global_pool_rows(const struct vt_plane_job *job, const struct vt_pla
     double sum[VT_PLANE_MAX_LANES] = {0}, squares[VT_PLANE_MAX_LANES] = {0};
     for (int64_t row = 0; row < x->dims[2]; row++)
         job->kernels->moments(vt_plane_in(job, 0, span, row), x->dims[3], zeros, sum, squares);
-    float *y = vt_plane_out(job, span, 0);
+    void *y = vt_plane_out(job, span, 0);
     for (int lane = 0; lane < job->kernels->lanes; lane++)
-        y[lane] = (float)(sum[lane] / (double)(x->dims[2] * x->dims[3]));
+        vt_cpu_set(x->dtype, y, lane, (float)(sum[lane] / (double)(x->dims[2] * x->dims[3])));
 }
 
 static enum vultus_status global_pool_run(const struct vt_cpu_call *call, struct vultus_error *error) {

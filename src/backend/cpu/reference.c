@@ -37,8 +37,8 @@ static bool conv_supports(const struct vt_plan *plan, const struct vt_plan_step 
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
     const struct vt_plan_value *residual = vt_cpu_input(plan, step, 3);
     const struct vt_window *w = &step->params.window;
-    if (!x || !vt_plane_fits(y) || x->dtype != VT_DTYPE_F32 || x->rank != 4 || x->dims[0] != 1) return false;
-    if (x->layout == VT_LAYOUT_BLOCKED && !vt_plane_fits(x)) return false;
+    if (!x || !vt_plane_fits(y) || x->rank != 4 || x->dims[0] != 1) return false;
+    if (x->layout == VT_LAYOUT_BLOCKED ? !vt_plane_fits(x) : x->dtype != VT_DTYPE_F32) return false;
     if (w->group < 1 || x->dims[1] % w->group || y->dims[1] % w->group) return false;
     if (!axis_fits(w, 0, x, y->dims[2]) || !axis_fits(w, 1, x, y->dims[3]) || weights_count(plan, step) == 0)
         return false;
@@ -58,7 +58,8 @@ static enum vultus_status conv_pack(const struct vt_plan *plan, const struct vt_
 }
 
 static float read_input(const struct vt_plan_value *x, const void *item, int64_t c, int64_t y, int64_t column) {
-    if (x->layout == VT_LAYOUT_BLOCKED) return vt_cpu_at(x, item, c / x->block, y, column)[c % x->block];
+    if (x->layout == VT_LAYOUT_BLOCKED)
+        return vt_cpu_get(x->dtype, vt_cpu_at(x, item, c / x->block, y, column), c % x->block);
     if (y < 0 || y >= x->dims[2] || column < 0 || column >= x->dims[3]) return 0;
     return ((const float *)item)[(c * x->dims[2] + y) * x->dims[3] + column];
 }
@@ -101,11 +102,10 @@ static void conv_channel(void *context, size_t unit, int thread) {
     int64_t block = channel / y->block, lane = channel % y->block;
     for (int64_t row = 0; row < y->dims[2]; row++) {
         for (int64_t column = 0; column < y->dims[3]; column++) {
-            float *target = vt_cpu_at(y, y_item, block, row, column) + lane;
-            const float *residual = r ? vt_cpu_at(r, r_item, block, row, column) + lane : NULL;
-            *target = channel >= y->dims[1]
-                          ? 0
-                          : finish(call, conv_sum(call, x_item, channel, row, column), channel, residual);
+            float value = 0, residual = r ? vt_cpu_get(r->dtype, vt_cpu_at(r, r_item, block, row, column), lane) : 0;
+            if (channel < y->dims[1])
+                value = finish(call, conv_sum(call, x_item, channel, row, column), channel, r ? &residual : NULL);
+            vt_cpu_set(y->dtype, vt_cpu_at(y, y_item, block, row, column), lane, value);
         }
     }
 }

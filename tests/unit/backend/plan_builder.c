@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "backend/cpu/cpu.h"
 #include "base/checked.h"
 #include "base/memory.h"
 
@@ -57,7 +58,7 @@ uint32_t builder_plain(struct plan_builder *b, enum vt_storage storage, int rank
 
 uint32_t builder_blocked(struct plan_builder *b, enum vt_storage storage, const int64_t size[3], int block,
     const int32_t *pad, const float *border) {
-    struct vt_plan_value v = {.dtype = VT_DTYPE_F32,
+    struct vt_plan_value v = {.dtype = block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32,
         .layout = VT_LAYOUT_BLOCKED,
         .storage = storage,
         .rank = 4,
@@ -174,15 +175,22 @@ size_t value_count(const struct vt_plan_value *v) {
     return count;
 }
 
-/* Calls for every float of the item: its channel, row and column (outside [0, size) in the border). */
+/* Calls for every element of the item with its channel, row and column (outside [0, size) in the border). */
 typedef void visitor(void *context, float *at, int64_t channel, int64_t row, int64_t column);
 
-static void visit(const struct vt_plan_value *v, float *item, visitor *visitor, void *context) {
-    for (int64_t block = 0; block * v->block < v->dims[1]; block++)
+static void visit(const struct vt_plan_value *v, void *item, visitor *visitor, void *context) {
+    for (int64_t block = 0, i = 0; block * v->block < v->dims[1]; block++)
         for (int64_t row = -v->pad[0]; row < v->dims[2] + v->pad[2]; row++)
             for (int64_t column = -v->pad[1]; column < v->dims[3] + v->pad[3]; column++)
-                for (int64_t lane = 0; lane < v->block; lane++)
-                    visitor(context, item++, block * v->block + lane, row, column);
+                for (int64_t lane = 0; lane < v->block; lane++, i++) {
+                    float value = vt_cpu_get(v->dtype, item, i);
+                    visitor(context, &value, block * v->block + lane, row, column);
+                    vt_cpu_set(v->dtype, item, i, value);
+                }
+}
+
+static float rounded(const struct vt_plan_value *v, float value) {
+    return v->dtype == VT_DTYPE_BF16 ? vt_bf16_to_f32(vt_f32_to_bf16(value)) : value;
 }
 
 struct transfer {
@@ -215,7 +223,7 @@ static void get(void *context, float *at, int64_t channel, int64_t row, int64_t 
 static void check_border(void *context, float *at, int64_t channel, int64_t row, int64_t column) {
     const struct transfer *t = context;
     if (in_border(t->v, row, column)) {
-        float wanted = t->plain ? t->plain[channel] : 0;
+        float wanted = rounded(t->v, t->plain ? t->plain[channel] : 0);
         if (*at != wanted)
             fail_msg("border of channel %lld at row %lld, column %lld is %g, not %g", (long long)channel,
                 (long long)row, (long long)column, (double)*at, (double)wanted);
@@ -273,7 +281,7 @@ static void fill_border_from_constant(const struct vt_plan *plan, const struct v
         for (int64_t row = -v->pad[0]; row < v->dims[2] + v->pad[2]; row++)
             for (int64_t column = -v->pad[1]; column < v->dims[3] + v->pad[3]; column++)
                 for (int64_t lane = 0; lane < v->block; lane++, i++)
-                    if (in_border(v, row, column)) item[i] = border[block * v->block + lane];
+                    if (in_border(v, row, column)) vt_cpu_set(v->dtype, item, i, border[block * v->block + lane]);
 }
 
 static void make_inputs(struct plan_builder *b, const struct check *check, struct data *d) {
@@ -285,6 +293,7 @@ static void make_inputs(struct plan_builder *b, const struct check *check, struc
         assert_non_null(d->inputs[i]);
         for (int item = 0; item < ITEMS; item++) {
             float *plain = random_floats(&b->arena, &b->seed, value_count(v), low, high);
+            for (size_t k = 0; k < value_count(v); k++) plain[k] = rounded(v, plain[k]);
             float *target = (float *)((uint8_t *)d->inputs[i] + (size_t)item * v->bytes);
             d->plain[b->plan->inputs[i]][item] = plain;
             if (v->layout == VT_LAYOUT_BLOCKED)
@@ -302,7 +311,8 @@ static void compute_expected(struct plan_builder *b, const struct check *check, 
         struct vt_tensor values[MAX_VALUES] = {{0}};
         for (uint32_t i = 0; i < b->plan->n_values; i++) {
             const struct vt_plan_value *v = &b->plan->values[i];
-            values[i] = (struct vt_tensor){.dtype = v->dtype, .rank = v->rank, .data = d->plain[i][item]};
+            enum vt_dtype dtype = v->dtype == VT_DTYPE_BF16 ? VT_DTYPE_F32 : v->dtype;
+            values[i] = (struct vt_tensor){.dtype = dtype, .rank = v->rank, .data = d->plain[i][item]};
             memcpy(values[i].dims, v->dims, sizeof v->dims);
             if (v->storage == VT_STORAGE_CONSTANT) values[i].data = (void *)(b->plan->weights + v->offset);
         }
@@ -324,10 +334,14 @@ static void compare_item(struct plan_builder *b, const struct check *check, cons
     const float *wanted = expected->data;
     float largest = 0;
     for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(wanted[i]));
-    for (size_t i = 0; i < count; i++)
-        if (!(fabsf(plain[i] - wanted[i]) <= check->tolerance * largest))
+    /* An exact result of bfloat16 is the float32 one rounded; another may be rounded the other way, by half of 2^-7. */
+    for (size_t i = 0; i < count; i++) {
+        float target = check->tolerance == 0 ? rounded(v, wanted[i]) : wanted[i];
+        float rounding = v->dtype == VT_DTYPE_BF16 && check->tolerance > 0 ? 0x1p-8f * fabsf(target) : 0;
+        if (!(fabsf(plain[i] - target) <= check->tolerance * largest + rounding))
             fail_msg("%s: element %zu of %zu is %.9g, not %.9g (largest %g)", b->plan->steps[0].choices[0].tactic, i,
-                count, (double)plain[i], (double)wanted[i], (double)largest);
+                count, (double)plain[i], (double)target, (double)largest);
+    }
 }
 
 static void run_batch(

@@ -34,7 +34,8 @@ void builder_fini(struct plan_builder *b);
 
 /* float32 values; inputs and outputs take their places in the order in which they are added. */
 uint32_t builder_plain(struct plan_builder *b, enum vt_storage storage, int rank, const int64_t *dims);
-/* [1,channels,rows,columns]; `border`: a value per channel, or NULL. pad: NULL for none. */
+/* [1,channels,rows,columns], bfloat16 in blocks of 32 channels, else float32; `border`: a value per channel, or NULL.
+ * pad: NULL for none. */
 uint32_t builder_blocked(struct plan_builder *b, enum vt_storage storage, const int64_t size[3], int block,
     const int32_t *pad, const float *border);
 uint32_t builder_constant(struct plan_builder *b, const float *values, size_t count);

@@ -59,6 +59,14 @@ static struct vt_tensor expect_conv(struct plan_builder *b, const struct vt_tens
     return run_operator(b, VT_OP_FUSED_CONV, window_attrs(attrs, c), inputs, 6);
 }
 
+/* Numbers that a bfloat16 input's weights and border can hold; any for others. */
+static float *numbers(struct plan_builder *b, const struct conv *c, size_t count, float most) {
+    float *values = random_floats(&b->arena, &b->seed, count, -most, most);
+    for (size_t i = 0; i < count && c->block == VT_CPU_BF16_BLOCK && !c->plain; i++)
+        values[i] = vt_bf16_to_f32(vt_f32_to_bf16(values[i]));
+    return values;
+}
+
 static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     struct vt_attr attrs[11];
     struct vt_attrs list = window_attrs(attrs, c);
@@ -72,7 +80,7 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     in_pad[1] += c->extra_pad > 0;
     in_pad[3] += c->extra_pad > 1;
     size_t channels = (size_t)c->out_channels;
-    c->border_values = random_floats(&b->arena, &b->seed, (size_t)c->in[0], -1, 1);
+    c->border_values = numbers(b, c, (size_t)c->in[0], 1);
     c->ids[0] =
         c->plain ? builder_plain(b, VT_STORAGE_INPUT, 4, x_dims)
                  : builder_blocked(b, VT_STORAGE_INPUT, c->in, c->block, in_pad, c->border ? c->border_values : NULL);
@@ -81,8 +89,7 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     c->ids[3] = c->residual ? builder_blocked(b, VT_STORAGE_INPUT, out, c->block, out_pad, NULL) : VT_PLAN_NONE;
     uint32_t y = builder_blocked(b, VT_STORAGE_OUTPUT, out, c->block, out_pad,
         c->residual ? random_floats(&b->arena, &b->seed, channels, -1, 1) : NULL);
-    c->weights =
-        random_floats(&b->arena, &b->seed, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), -0.5f, 0.5f);
+    c->weights = numbers(b, c, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), 0.5f);
     struct vt_plan_step *step = builder_step(b, VT_STEP_CONV, c->ids, 4, y);
     step->params.window = window;
     step->params.tail = c->tail;
@@ -207,13 +214,16 @@ static size_t check_all(const struct conv *c) {
 static void test_every_tactic(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int block = 4; block <= 16; block *= 2)
-            for (int extra_pad = 0; extra_pad < (cases[i].plain ? 1 : 3) && vt_plane_kernels_find(block); extra_pad++) {
+        for (int block = 4; block <= VT_CPU_BF16_BLOCK; block *= 2) {
+            enum vt_dtype dtype = block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32;
+            if (!vt_plane_kernels_find(dtype, block)) continue;
+            for (int extra_pad = 0; extra_pad < (cases[i].plain ? 1 : 3); extra_pad++) {
                 struct conv c = with_defaults(cases[i]);
                 c.block = block;
                 c.extra_pad = extra_pad;
                 assert_true(check_all(&c) > 0);
             }
+        }
 }
 
 /* A border narrower than the window would be read past its end. */

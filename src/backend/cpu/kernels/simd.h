@@ -25,6 +25,10 @@
 typedef float vf __attribute__((vector_size(4 * VL), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(4 * VL), may_alias));
+typedef uint32_t vu __attribute__((vector_size(4 * VL), may_alias));
+typedef uint16_t vh __attribute__((vector_size(2 * VL), may_alias));
+typedef uint16_t vh_unaligned __attribute__((vector_size(2 * VL), aligned(2), may_alias));
+typedef uint32_t pair_of_bf16 __attribute__((aligned(2), may_alias));
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
@@ -52,6 +56,42 @@ ALWAYS_INLINE vf splat(float s) {
 #else
     return (vf){s, s, s, s};
 #endif
+}
+
+/* bfloat16 is the upper half of a float32; rounding is to nearest even, and NaNs stay NaNs. */
+ALWAYS_INLINE vf load_bf16(const uint16_t *p) {
+    return (vf)(__builtin_convertvector(*(const vh_unaligned *)p, vu) << 16);
+}
+ALWAYS_INLINE void store_bf16(uint16_t *p, vf v) {
+    vu bits = (vu)v, nan = (vu)(v != v);
+    vu rounded = bits + ((bits >> 16) & 1) + 0x7fff;
+    rounded = (rounded & ~nan) | ((bits | 0x400000) & nan);
+    *(vh_unaligned *)p = __builtin_convertvector(rounded >> 16, vh);
+}
+ALWAYS_INLINE float widen_one(uint16_t half) {
+    union {
+        uint32_t bits;
+        float value;
+    } u = {(uint32_t)half << 16};
+    return u.value;
+}
+ALWAYS_INLINE uint16_t narrow_one(float value) {
+    union {
+        float value;
+        uint32_t bits;
+    } u = {value};
+    return (uint16_t)((value == value ? u.bits + ((u.bits >> 16) & 1) + 0x7fff : u.bits | 0x400000) >> 16);
+}
+
+/* The even and the odd one of a pair of bfloat16 that lie in 32 bits. */
+ALWAYS_INLINE vf even_bf16(vf pairs) { return (vf)((vu)pairs << 16); }
+ALWAYS_INLINE vf odd_bf16(vf pairs) { return (vf)((vu)pairs & 0xffff0000); }
+ALWAYS_INLINE vf splat_pair(const uint16_t *p) {
+    union {
+        uint32_t bits;
+        float value;
+    } u = {*(const pair_of_bf16 *)p};
+    return splat(u.value);
 }
 
 #if defined(__AVX512F__)

@@ -1,3 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#define KERNELS vt_conv_kernels_avx2
-#include "backend/cpu/kernels/conv_kernels.inc"
