@@ -138,7 +138,7 @@ void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
     fill_x(c, &state);
     size_t weights = (size_t)(spec->outputs * spec->channels / spec->group * spec->kernel[0] * spec->kernel[1]);
     c->weights = floats(weights);
-    for (size_t i = 0; i < weights; i++) c->weights[i] = rounded(dtype, noise(&state));
+    for (size_t i = 0; i < weights; i++) c->weights[i] = rounded(spec->group > 1 ? VT_DTYPE_F32 : dtype, noise(&state));
 }
 
 void conv_case_close(struct conv_case *c) {

@@ -27,7 +27,7 @@ struct conv_case {
     uint32_t inputs[4], outputs[1];
     float *data[5]; /* of all items, with borders, in the values' types; y filled with `CONV_CASE_UNTOUCHED` */
     float *border;  /* a value per channel */
-    float *weights; /* [O, I / group, kh, kw]; those that meet bfloat16 inputs are bfloat16 numbers */
+    float *weights; /* [O, I / group, kh, kw]; bfloat16 numbers where inputs are and there is one group */
 };
 #define CONV_CASE_UNTOUCHED 12345.0f
 

@@ -118,7 +118,8 @@ static int check(const struct conv_spec *spec) {
     return ran;
 }
 
-/* The spec in every block size that this machine runs; at least `least` tactics must support it in each, one for bfloat16. */
+/* The spec in every block size that this machine runs; at least `least` tactics must support it in each, one for
+ * bfloat16. */
 static void check_blocks(struct conv_spec spec, int least) {
     static const struct {
         int32_t block;

@@ -38,9 +38,9 @@ struct vt_conv_shape {
  * Computes `tiles` tiles side by side in one output row, for a fixed number of output slices from `slice` on. x is at
  * the first tap of the first pixel in input block 0, w at the weights of `slice`, y and residual (may be NULL) at the
  * first pixel of `slice`. Weights: [output block][input block][kernel row][kernel column][input channel][lane], of
- * depthwise kernels, whose x is at `slice` too: [block][kernel row][kernel column][lane]. bfloat16 weights that are not
- * depthwise go in pairs of channels: [input channel / 2][lane][input channel % 2]. Plain inputs and their weights are
- * float32 in tables of bfloat16 too.
+ * depthwise kernels, whose x is at `slice` too: [block][kernel row][kernel column][lane]. In tables of
+ * bfloat16, weights of blocked inputs go in pairs of channels: [input channel / 2][lane][input channel % 2]; those of
+ * depthwise kernels and of plain inputs, and these inputs, are float32.
  */
 typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const void *x, const void *w, void *y,
     const void *residual, int64_t slice, int64_t tiles);

@@ -59,11 +59,10 @@ static struct vt_tensor expect_conv(struct plan_builder *b, const struct vt_tens
     return run_operator(b, VT_OP_FUSED_CONV, window_attrs(attrs, c), inputs, 6);
 }
 
-/* Numbers that a bfloat16 input's weights and border can hold; any for others. */
-static float *numbers(struct plan_builder *b, const struct conv *c, size_t count, float most) {
+/* Random numbers, such that bfloat16 holds them if `rounded`. */
+static float *numbers(struct plan_builder *b, size_t count, float most, bool rounded) {
     float *values = random_floats(&b->arena, &b->seed, count, -most, most);
-    for (size_t i = 0; i < count && c->block == VT_CPU_BF16_BLOCK && !c->plain; i++)
-        values[i] = vt_bf16_to_f32(vt_f32_to_bf16(values[i]));
+    for (size_t i = 0; i < count && rounded; i++) values[i] = vt_bf16_to_f32(vt_f32_to_bf16(values[i]));
     return values;
 }
 
@@ -80,7 +79,8 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     in_pad[1] += c->extra_pad > 0;
     in_pad[3] += c->extra_pad > 1;
     size_t channels = (size_t)c->out_channels;
-    c->border_values = numbers(b, c, (size_t)c->in[0], 1);
+    bool bf16 = c->block == VT_CPU_BF16_BLOCK && !c->plain;
+    c->border_values = numbers(b, (size_t)c->in[0], 1, bf16);
     c->ids[0] =
         c->plain ? builder_plain(b, VT_STORAGE_INPUT, 4, x_dims)
                  : builder_blocked(b, VT_STORAGE_INPUT, c->in, c->block, in_pad, c->border ? c->border_values : NULL);
@@ -89,7 +89,7 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     c->ids[3] = c->residual ? builder_blocked(b, VT_STORAGE_INPUT, out, c->block, out_pad, NULL) : VT_PLAN_NONE;
     uint32_t y = builder_blocked(b, VT_STORAGE_OUTPUT, out, c->block, out_pad,
         c->residual ? random_floats(&b->arena, &b->seed, channels, -1, 1) : NULL);
-    c->weights = numbers(b, c, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), 0.5f);
+    c->weights = numbers(b, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), 0.5f, bf16 && c->group == 1);
     struct vt_plan_step *step = builder_step(b, VT_STEP_CONV, c->ids, 4, y);
     step->params.window = window;
     step->params.tail = c->tail;
