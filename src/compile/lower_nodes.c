@@ -93,6 +93,22 @@ static bool reads_plain_picture(const struct vt_lowering *l, const struct vt_nod
            l->representations[n->inputs[0]->index].plain != VT_PLAN_NONE && !vt_lower_has_blocked(l, n->inputs[0]);
 }
 
+static bool is_reshape(enum vt_op op) {
+    return op == VT_OP_RESHAPE || op == VT_OP_FLATTEN || op == VT_OP_SQUEEZE || op == VT_OP_UNSQUEEZE ||
+           op == VT_OP_IDENTITY || op == VT_OP_DROPOUT;
+}
+
+/*
+ * Whether nothing but the network's outputs and what moves data reads the value: then it is kept in float32. A box is a
+ * few numbers times a stride of up to 32 pixels, and scores rounded to 8 bits would be equal where their order counts.
+ */
+static bool leaves_planes(const struct vt_lowering *l, const struct vt_value *value) {
+    for (const struct vt_node *n = l->graph->first; n; n = n->next)
+        for (size_t i = 0; i < n->n_inputs; i++)
+            if (n->inputs[i] == value && n->op != VT_OP_TRANSPOSE && !is_reshape(n->op)) return false;
+    return true;
+}
+
 static struct vt_plan_step *lower_conv(struct vt_lowering *l, const struct vt_node *n) {
     const struct vt_value *weights = n->inputs[1], *border = input(n, 3);
     int64_t x_dims[VT_MAX_RANK], out[2], channels = weights->constant->dims[0];
@@ -107,6 +123,7 @@ static struct vt_plan_step *lower_conv(struct vt_lowering *l, const struct vt_no
     if (inputs[0] == VT_PLAN_NONE || (input(n, 2) && inputs[1] == VT_PLAN_NONE) ||
         (input(n, 4) && inputs[2] == VT_PLAN_NONE) || (input(n, 5) && inputs[3] == VT_PLAN_NONE))
         return NULL;
+    l->representations[n->outputs[0]->index].float32 = leaves_planes(l, n->outputs[0]);
     struct vt_plan_step *step = emit(l, VT_STEP_CONV, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
     if (!step) return NULL;
     step->params.window = window;
@@ -285,11 +302,6 @@ static struct vt_plan_step *lower_transpose(struct vt_lowering *l, const struct 
     for (int i = 0; i < n->inputs[0]->rank; i++)
         step->params.perm[i] = perm ? (int32_t)perm->ints[i] : n->inputs[0]->rank - 1 - i;
     return step;
-}
-
-static bool is_reshape(enum vt_op op) {
-    return op == VT_OP_RESHAPE || op == VT_OP_FLATTEN || op == VT_OP_SQUEEZE || op == VT_OP_UNSQUEEZE ||
-           op == VT_OP_IDENTITY || op == VT_OP_DROPOUT;
 }
 
 /* ------------------------------------------------------------ dispatch */

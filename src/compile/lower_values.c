@@ -130,7 +130,7 @@ static struct vt_plan_value describe(struct vt_lowering *l, const struct vt_valu
         .border = VT_PLAN_NONE};
     vt_value_static_dims(value, v.dims);
     if (layout == VT_LAYOUT_BLOCKED) {
-        v.dtype = l->blocked_dtype;
+        v.dtype = l->representations[value->index].float32 ? VT_DTYPE_F32 : l->blocked_dtype;
         v.block = l->block;
     }
     return v;

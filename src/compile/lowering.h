@@ -18,6 +18,7 @@ struct vt_representation {
     int32_t pad[4];                /* the widest border that any consumer needs */
     const struct vt_value *border; /* what fills it, for the first consumer that pads; NULL: zeros */
     bool padded;                   /* whether a consumer pads */
+    bool float32;                  /* what is blocked of it, whatever the precision */
 };
 
 /* Memory that one or several plan values (views of each other) share. */

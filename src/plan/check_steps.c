@@ -82,12 +82,17 @@ static const char *window_rule_broken(const struct operands *o) {
     return NULL;
 }
 
+/* Or `y` is float32 where x is bfloat16. */
+static bool same_blocks(const struct vt_plan_value *x, const struct vt_plan_value *y) {
+    return (x->dtype == y->dtype || y->dtype == VT_DTYPE_F32) && x->layout == y->layout && x->block == y->block;
+}
+
 static const char *conv_rule_broken(const struct operands *o) {
     const struct vt_plan_value *x = o->x, *y = o->y, *residual = input(o, 3);
     const struct vt_window *w = &o->step->params.window;
     if (!is_plane(x) || !is_plane(y) || y->layout != VT_LAYOUT_BLOCKED)
         return "it must read and write planes, blocked ones";
-    if (!same_layout(x, y) && (x->layout != VT_LAYOUT_PLAIN || x->dims[1] > MOST_PLAIN_CHANNELS))
+    if (!same_blocks(x, y) && (x->layout != VT_LAYOUT_PLAIN || x->dims[1] > MOST_PLAIN_CHANNELS))
         return "its input must be blocked as its output, or plain with at most 4 channels";
     if (x->layout == VT_LAYOUT_PLAIN && w->group != 1) return "a plain input must not be grouped";
     if (w->ceil_mode || w->group < 1 || x->dims[1] % w->group || y->dims[1] % w->group)
@@ -96,7 +101,7 @@ static const char *conv_rule_broken(const struct operands *o) {
         if (x->pad[i] < w->pad[i]) return "its input's border must be as wide as its padding";
     if (!is_channel_vector(o, input(o, 1), y->dims[1]) || !is_channel_vector(o, input(o, 2), y->dims[1]))
         return "bias and slope must be constant vectors of all its blocks' channels";
-    if (residual && (!is_plane(residual) || !same_dims(residual, y) || !same_layout(residual, y)))
+    if (residual && (!is_plane(residual) || !same_dims(residual, y) || !same_blocks(residual, y)))
         return "its residual must be like its output";
     return window_rule_broken(o);
 }

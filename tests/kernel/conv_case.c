@@ -86,6 +86,10 @@ static void open_values(struct conv_case *c) {
         c->values[X].bytes = (uint64_t)(s->channels * s->height * s->width) * sizeof(float);
     }
     c->values[Y] = blocked(s->outputs, out_size(s, 0), out_size(s, 1), s->block, y_pad);
+    if (s->y_float32 && c->values[Y].dtype == VT_DTYPE_BF16) {
+        c->values[Y].dtype = VT_DTYPE_F32;
+        c->values[Y].bytes *= 2;
+    }
     c->values[RESIDUAL] = blocked(s->outputs, out_size(s, 0), out_size(s, 1), s->block, residual_pad);
     struct vt_plan_value constant = {.dtype = VT_DTYPE_F32, .storage = VT_STORAGE_CONSTANT, .rank = 1};
     constant.dims[0] = vt_cpu_blocks(&c->values[Y]) * s->block;

@@ -10,6 +10,7 @@ struct conv_spec {
     int64_t kernel[2], stride[2], dilation[2], pad[4], group;
     int32_t block;       /* of bfloat16 when it is VT_CPU_BF16_BLOCK, else of float32 */
     bool plain;          /* x is plain */
+    bool y_float32;      /* y is, whatever x is */
     int32_t x_extra_pad; /* of x beyond the convolution's own */
     int32_t y_pad, residual_pad;
     bool border; /* x's border holds a value per channel, not zeros */

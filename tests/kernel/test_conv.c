@@ -128,7 +128,10 @@ static void check_blocks(struct conv_spec spec, int least) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         if (!vt_cpu_has(sizes[i].features)) continue;
         spec.block = sizes[i].block;
+        spec.y_float32 = false;
         assert_true(check(&spec) >= (spec.block == VT_CPU_BF16_BLOCK ? 1 : least));
+        spec.y_float32 = true;
+        assert_true(spec.block != VT_CPU_BF16_BLOCK || check(&spec) >= 1);
     }
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/conv.h"
 
+#include <string.h>
+
 #include "base/checked.h"
 #include "base/cpu.h"
 
@@ -31,12 +33,19 @@ static bool blocked(const struct vt_plan_value *v, const struct vt_conv_kernels 
     return v->dtype == kernels->dtype && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->block == kernels->block;
 }
 
+/* The kernels' own planes, and float32 ones in as large blocks. */
+static bool output_fits(const struct vt_plan_value *y, const struct vt_conv_kernels *kernels) {
+    struct vt_plan_value own = *y;
+    if (y->dtype == VT_DTYPE_F32) own.dtype = kernels->dtype;
+    return blocked(&own, kernels);
+}
+
 bool vt_conv_step_fits(
     const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels) {
     const struct vt_window *w = &step->params.window;
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
     const struct vt_plan_value *residual = vt_conv_input(plan, step, 3);
-    if (x == NULL || x->rank != 4 || !blocked(y, kernels)) return false;
+    if (x == NULL || x->rank != 4 || !output_fits(y, kernels)) return false;
     for (int i = 0; i < 2; i++) {
         int64_t reach = (y->dims[2 + i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1;
         if (reach > x->dims[2 + i] + w->pad[i] + w->pad[2 + i]) return false;
@@ -87,6 +96,7 @@ void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_cal
         .kernel_columns = w->kernel[1],
         .channels = x->dims[1],
         .y_plane = vt_cpu_plane(y),
+        .y_float32 = y->dtype == VT_DTYPE_F32,
         .residual_plane = residual != NULL ? vt_cpu_plane(residual) : 0,
         .bias = call->step->n_inputs > 1 && call->in[1] != NULL ? call->in_data[1] : NULL,
         .tail = {.what = call->step->params.tail,
@@ -165,8 +175,13 @@ int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int th
 static void clear_idle(const struct vt_conv *conv, int64_t item, int64_t row) {
     int64_t blocks = vt_cpu_blocks(conv->y), idle = blocks * conv->per_block - conv->slices;
     if (idle == 0) return;
-    uint8_t *base = conv->y_data + item * (int64_t)conv->y->bytes;
-    conv->kernels->clear(vt_cpu_at(conv->y, base, blocks - 1, row, 0), conv->y->dims[3], (int)idle);
+    uint8_t *y = vt_cpu_at(conv->y, conv->y_data + item * (int64_t)conv->y->bytes, blocks - 1, row, 0);
+    if (conv->shape.y_float32) {
+        int64_t pixel = conv->y->block * conv->y_size, lanes = idle * conv->kernels->lanes * conv->y_size;
+        for (int64_t i = 0; i < conv->y->dims[3]; i++) memset(y + (i + 1) * pixel - lanes, 0, (size_t)lanes);
+        return;
+    }
+    conv->kernels->clear(y, conv->y->dims[3], (int)idle);
 }
 
 void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
@@ -181,14 +196,14 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
     if (conv->residual != NULL) {
         const uint8_t *base = conv->residual_data + item * (int64_t)conv->residual->bytes;
         residual = vt_cpu_at(conv->residual, base, block, row, 0);
-        residual += lane * conv->y_size;
+        residual += lane * (int64_t)vt_dtype_size(conv->residual->dtype);
     }
     tiles[split->wide - 1](s, x, w, y, residual, slices->first, split->wide_count);
     if (split->count > split->wide_count) {
-        int64_t done = split->wide_count * split->wide, bytes = done * conv->y->block * conv->y_size;
-        residual = residual != NULL ? residual + bytes : NULL;
-        tiles[split->wide - 2](s, (const uint8_t *)x + done * s->x_pixel * conv->x_size, w, y + bytes, residual,
-            slices->first, split->count - split->wide_count);
+        int64_t done = split->wide_count * split->wide, elements = done * conv->y->block;
+        if (residual != NULL) residual += elements * (int64_t)vt_dtype_size(conv->residual->dtype);
+        tiles[split->wide - 2](s, (const uint8_t *)x + done * s->x_pixel * conv->x_size, w, y + elements * conv->y_size,
+            residual, slices->first, split->count - split->wide_count);
     }
     if (slices->first + slices->count == conv->slices) clear_idle(conv, item, row);
 }

@@ -30,6 +30,7 @@ struct vt_conv_shape {
     int64_t tap_count;
     int64_t w_block; /* between output blocks of the weights */
     int64_t y_plane, residual_plane;
+    bool y_float32;    /* y is, in blocks as those of a bfloat16 input */
     const float *bias; /* per output channel, padded to whole blocks; NULL: zeros */
     struct vt_conv_tail tail;
 };

@@ -128,8 +128,8 @@ static bool tail_fits(const struct vt_plan *plan, const struct vt_plan_step *ste
 static bool step_fits(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
     const struct vt_window *w = &step->params.window;
-    if (!x || !vt_plane_fits(y) || y->dtype != VT_DTYPE_F32 || y->block < 8 || x->dtype != VT_DTYPE_F32 ||
-        x->rank != 4 || x->dims[0] != 1)
+    if (!x || !vt_plane_fits(y) || y->dtype != VT_DTYPE_F32 || (y->block != 8 && y->block != 16) ||
+        x->dtype != VT_DTYPE_F32 || x->rank != 4 || x->dims[0] != 1)
         return false;
     bool depthwise = w->group > 1;
     if (depthwise && (w->group != x->dims[1] || w->group != y->dims[1])) return false;

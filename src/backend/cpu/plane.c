@@ -9,17 +9,19 @@
 /* Below this many elements a unit of work costs less than handing it to another thread. */
 #define UNIT_ELEMENTS 16384
 
-static const struct vt_plane_kernels *bf16_kernels(void) {
+/* Of 32 lanes, which suit every instruction set. */
+static const struct vt_plane_kernels *wide_kernels(bool bf16) {
 #if defined(__x86_64__)
-    if (vt_cpu_has(VT_CPU_AVX512)) return &vt_plane_kernels_bf16_avx512;
-    if (vt_cpu_has(VT_CPU_AVX2)) return &vt_plane_kernels_bf16_avx2;
+    if (vt_cpu_has(VT_CPU_AVX512)) return bf16 ? &vt_plane_kernels_bf16_avx512 : &vt_plane_kernels_wide_avx512;
+    if (vt_cpu_has(VT_CPU_AVX2)) return bf16 ? &vt_plane_kernels_bf16_avx2 : &vt_plane_kernels_wide_avx2;
 #endif
-    return &vt_plane_kernels_bf16_generic;
+    return bf16 ? &vt_plane_kernels_bf16_generic : &vt_plane_kernels_wide_generic;
 }
 
 const struct vt_plane_kernels *vt_plane_kernels_find(enum vt_dtype dtype, int lanes) {
-    if (dtype == VT_DTYPE_BF16) return lanes == VT_CPU_BF16_BLOCK ? bf16_kernels() : NULL;
-    if (dtype != VT_DTYPE_F32) return NULL;
+    if (dtype != VT_DTYPE_F32 && dtype != VT_DTYPE_BF16) return NULL;
+    if (lanes == VT_CPU_BF16_BLOCK) return wide_kernels(dtype == VT_DTYPE_BF16);
+    if (dtype == VT_DTYPE_BF16) return NULL;
 #if defined(__x86_64__)
     if (lanes == 16) return vt_cpu_has(VT_CPU_AVX512) ? &vt_plane_kernels_avx512 : NULL;
     if (lanes == 8) return vt_cpu_has(VT_CPU_AVX2) ? &vt_plane_kernels_avx2 : NULL;

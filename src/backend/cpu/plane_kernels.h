@@ -56,7 +56,8 @@ struct vt_plane_kernels {
         void *pixels, const float *plane, int64_t channel_stride, int64_t column_stride, int channels, int64_t columns);
     void (*scatter)(
         float *plane, const void *pixels, int64_t channel_stride, int64_t column_stride, int channels, int64_t columns);
-    /* y = act2(act1(x) + residual); residual and slope may be NULL, y may be x. NULL in tables of bfloat16. */
+    /* y = act2(act1(x) + residual); residual and slope may be NULL, y may be x. NULL where pixels are more than a
+     * vector. */
     void (*finish)(float *y, const float *x, const float *residual, int64_t columns, const struct vt_tail *tail,
         const float *slope);
     /* Fills the border of the block that starts at `block` with the pixel `value`. */
@@ -68,6 +69,8 @@ extern const struct vt_plane_kernels vt_plane_kernels_avx2;    /* 8 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_avx512;  /* 16 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_bf16_generic, vt_plane_kernels_bf16_avx2,
     vt_plane_kernels_bf16_avx512; /* 32 lanes */
+extern const struct vt_plane_kernels vt_plane_kernels_wide_generic, vt_plane_kernels_wide_avx2,
+    vt_plane_kernels_wide_avx512; /* 32 lanes of float32 */
 
 /* The best table for blocks of that many channels of that type on this machine, or NULL. */
 const struct vt_plane_kernels *vt_plane_kernels_find(enum vt_dtype dtype, int lanes);

@@ -6,7 +6,8 @@
 #include "backend/cpu/kernels/simd.h"
 
 /*
- * What planes hold: float32 in pixels of one vector, or with VT_ELEMENT_BF16 bfloat16 in pixels of several. Kernels
+ * What planes hold: float32 in pixels of one vector, with VT_ELEMENT_BF16 bfloat16 in pixels of several, and with
+ * VT_ELEMENT_WIDE float32 in pixels of as many channels, for results of bfloat16 that leave a network. Kernels
  * work on slices, a vector's channels of a block, in float32; a result is rounded once, when it is put.
  */
 #if defined(VT_ELEMENT_BF16)
@@ -20,7 +21,11 @@ ALWAYS_INLINE void put_one(element *p, float v) { *p = narrow_one(v); }
 #else
 typedef float element;
 #define ELEMENT_DTYPE VT_DTYPE_F32
+#if defined(VT_ELEMENT_WIDE)
+#define PIXEL VT_CPU_BF16_BLOCK
+#else
 #define PIXEL VL
+#endif
 ALWAYS_INLINE vf take(const element *p) { return load(p); }
 ALWAYS_INLINE void put(element *p, vf v) { store(p, v); }
 ALWAYS_INLINE float take_one(const element *p) { return *p; }

@@ -206,7 +206,7 @@ static void scatter(
         scatter_loop(plane, pixels, channel_stride, column_stride, channels, columns);
 }
 
-#if !defined(VT_ELEMENT_BF16)
+#if PIXEL == VL
 ALWAYS_INLINE void finish_loop(enum vt_activation act1, float *y, const float *x, const float *residual,
     int64_t columns, const struct vt_tail *tail, vf slope) {
     for (int64_t i = 0; i < columns; i++) {
@@ -247,7 +247,7 @@ const struct vt_plane_kernels VT_PLANE_KERNELS = {
     .moments = moments,
     .gather = gather,
     .scatter = scatter,
-#if !defined(VT_ELEMENT_BF16)
+#if PIXEL == VL
     .finish = finish,
 #endif
     .border = border,
