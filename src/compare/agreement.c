@@ -4,7 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-/* Rounding errors of fp32 stay far below all of these; bf16 keeps 8 bits, an error of 0.2% a product. */
+/*
+ * Rounding errors of fp32 stay far below all of these; bf16 keeps 8 bits, an error of up to 0.4% whenever a plane is
+ * stored. A small score is nearly the exponential of its network's sum, so its relative error is that sum's absolute
+ * one: 6% in det_500m, whose largest scores differ by less than 1%.
+ */
 static const struct {
     const char *name;
     bool more_is_better;
@@ -13,7 +17,7 @@ static const struct {
     [VT_METRIC_COSINE_MEAN] = {"cosine-mean", true, {0.995, 0.990}, {0.995, 0.990}},
     [VT_METRIC_COSINE_MIN] = {"cosine-min", true, {0.990, 0.980}, {0.990, 0.980}},
     [VT_METRIC_L2_MEAN] = {"l2-mean", false, {0.05, 0.10}, {0.05, 0.10}},
-    [VT_METRIC_RELATIVE_L2] = {"relative-l2", false, {0.001, 0.01}, {0.02, 0.05}},
+    [VT_METRIC_RELATIVE_L2] = {"relative-l2", false, {0.001, 0.01}, {0.02, 0.10}},
     [VT_METRIC_MAX_ABS] = {"max-abs", false, {0.001, 0.01}, {0.05, 0.10}},
 };
 

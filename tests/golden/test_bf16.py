@@ -8,6 +8,7 @@ np = pytest.importorskip('numpy')
 
 COSINE_MEAN, COSINE_MIN = 0.999, 0.995
 PIXELS, SCORE = 1.0, 0.02
+MOST_PIXELS, FEW = 3.0, 0.01  # where two anchors of a face score alike, the other one's box may be kept
 THRESHOLD = 0.5
 BF16 = ['--precision', 'bf16']
 
@@ -65,7 +66,7 @@ def test_same_bytes_in_any_company(vultus, recogniser, faces, tmp_path):
 
 @pytest.mark.parametrize('model', ['det_500m', 'scrfd_2.5g_bnkps', 'starter_det'])
 def test_detections(vultus, data, root, model):
-    """Faces near the threshold may come or go; others are where they were."""
+    """Faces near the threshold may come or go; others are where they were, all but a few within a pixel."""
     path = data / f'models/{model}.onnx'
     if not path.exists():
         path = root / f'models/starter/{model}.onnx'
@@ -76,17 +77,18 @@ def test_detections(vultus, data, root, model):
         done = vultus('extract', '--det', plan, '--no-embeddings', '--threshold', THRESHOLD, '--ndjson', *pictures)
         return [json.loads(line)['faces'] for line in done.out.splitlines()]
 
-    compared = 0
+    compared, moved = 0, 0
     for picture, exact, ours in zip(pictures, found(), found(*BF16)):
         for these, those in ((exact, ours), (ours, exact)):
             for face in these:
                 if abs(face['score'] - THRESHOLD) <= SCORE:
                     continue
-                near = [other for other in those if distance(face, other) <= PIXELS]
-                assert near, (picture.name, face, those)
-                assert min(abs(other['score'] - face['score']) for other in near) <= SCORE, (picture.name, face, near)
+                nearest = min(those, key=lambda other: distance(face, other))
+                assert distance(face, nearest) <= MOST_PIXELS, (picture.name, face, nearest)
+                assert abs(nearest['score'] - face['score']) <= SCORE, (picture.name, face, nearest)
+                moved += distance(face, nearest) > PIXELS
                 compared += 1
-    assert compared > 200
+    assert compared > 200 and moved <= FEW * compared, (moved, compared)
 
 
 def distance(a, b):
