@@ -360,7 +360,7 @@ def test_an_encrypted_archive(vultus, recogniser, tmp_path):
 
 def test_bf16(vultus, recogniser):
     about = compared(vultus, recogniser, *SIZE, '--precision', 'bf16')
-    assert about['precision'] == 'bf16' and about['verdict'] == 'pass'
+    assert about['precision'] == 'bf16' and about['verdict'] == 'PASS'
 
 
 def test_wrong_usage_is_2_as_well(vultus):
