@@ -10,9 +10,36 @@
 
 #include <cmocka.h>
 
+#include "backend/cpu/conv.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "kernel/conv_case.h"
+
+/* Kernels of tile registers, emulated: the tactics that run them on any machine. */
+extern const struct vt_conv_kernels vt_conv_kernels_emulated_amx;
+
+static bool emulated_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_conv_step_fits(plan, step, &vt_conv_kernels_emulated_amx) && vt_conv_amx_supports(plan, step);
+}
+static enum vultus_status run_emulated(const struct vt_cpu_call *call, struct vultus_error *error) {
+    return vt_conv_amx_run(&vt_conv_kernels_emulated_amx, call, error);
+}
+static enum vultus_status run_emulated_tall(const struct vt_cpu_call *call, struct vultus_error *error) {
+    return vt_conv_amx_tall_run(&vt_conv_kernels_emulated_amx, call, error);
+}
+#define EMULATED(tactic_name, run_function)                                                                            \
+    {                                                                                                                  \
+        .name = tactic_name, .class = "emulated amx", .kind = VT_STEP_CONV, .supports = emulated_supports,             \
+        .packed_bytes = vt_conv_amx_packed_bytes, .pack = vt_conv_amx_pack, .run = run_function,                       \
+    }
+static const struct vt_cpu_tactic emulated_tactics[] = {
+    EMULATED("emulated amx", run_emulated), EMULATED("emulated amx_tall", run_emulated_tall)};
+#define N_EMULATED (sizeof emulated_tactics / sizeof *emulated_tactics)
+
+static const struct vt_cpu_tactic *tactic_at(size_t i) {
+    if (i < N_EMULATED) return &emulated_tactics[i];
+    return vt_cpu_conv_tactics[i - N_EMULATED];
+}
 
 static struct vt_pool *pools[2]; /* of 1 and of 3 threads */
 
@@ -102,11 +129,12 @@ static int check(const struct conv_spec *spec) {
     conv_case_open(spec, &c);
     const char *classes[32];
     float *results[32];
+    const struct vt_cpu_tactic *tactic;
     int ran = 0;
-    for (const struct vt_cpu_tactic *const *t = vt_cpu_conv_tactics; *t != NULL; t++) {
+    for (size_t i = 0; (tactic = tactic_at(i)) != NULL; i++) {
         assert_true(ran < 32);
-        if (!vt_cpu_has((*t)->features) || !check_tactic(&c, *t, &results[ran])) continue;
-        classes[ran] = (*t)->class;
+        if (!vt_cpu_has(tactic->features) || !check_tactic(&c, tactic, &results[ran])) continue;
+        classes[ran] = tactic->class;
         for (int i = 0; i < ran; i++) {
             if (strcmp(classes[i], classes[ran]) != 0) continue;
             assert_memory_equal(results[i], results[ran], (size_t)spec->batch * c.values[4].bytes);

@@ -171,8 +171,7 @@ int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int th
     return best;
 }
 
-/* Zeros in the slices of the last block that no channel has. */
-static void clear_idle(const struct vt_conv *conv, int64_t item, int64_t row) {
+void vt_conv_clear_idle(const struct vt_conv *conv, int64_t item, int64_t row) {
     int64_t blocks = vt_cpu_blocks(conv->y), idle = blocks * conv->per_block - conv->slices;
     if (idle == 0) return;
     uint8_t *y = vt_cpu_at(conv->y, conv->y_data + item * (int64_t)conv->y->bytes, blocks - 1, row, 0);
@@ -205,7 +204,7 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
         tiles[split->wide - 2](s, (const uint8_t *)x + done * s->x_pixel * conv->x_size, w, y + elements * conv->y_size,
             residual, slices->first, split->count - split->wide_count);
     }
-    if (slices->first + slices->count == conv->slices) clear_idle(conv, item, row);
+    if (slices->first + slices->count == conv->slices) vt_conv_clear_idle(conv, item, row);
 }
 
 #define TACTIC(algorithm, isa, tag, class_name, scratch, needed, last)                                                 \
@@ -242,9 +241,13 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
     TACTIC(depthwise, bf16_##isa, "bf16:" #isa, "depthwise_bf16_" #isa, NULL, needed, last)
 
 #if defined(__x86_64__)
+#define AMX (VT_CPU_AMX | VT_CPU_AVX512_BF16)
 TACTICS(avx512, VT_CPU_AVX512)
 TACTICS(avx2, VT_CPU_AVX2)
-BF16_TACTICS(avx512, VT_CPU_AVX512, false)
+BF16_TACTICS(amx, AMX, false)
+TACTIC(amx, bf16_amx, "bf16", "amx", NULL, AMX, false)
+TACTIC(amx_tall, bf16_amx, "bf16", "amx", NULL, AMX, false)
+BF16_TACTICS(avx512, VT_CPU_AVX512, true)
 BF16_TACTICS(avx2, VT_CPU_AVX2, true)
 #endif
 TACTICS(generic, 0)
@@ -255,6 +258,7 @@ BF16_TACTICS(generic, 0, true)
 
 const struct vt_cpu_tactic *const vt_cpu_conv_tactics[] = {
 #if defined(__x86_64__)
-    TABLE_ROWS(avx512), TABLE_ROWS(avx2), BF16_ROWS(avx512), BF16_ROWS(avx2),
+    TABLE_ROWS(avx512), TABLE_ROWS(avx2), &amx_bf16_amx, &amx_tall_bf16_amx, BF16_ROWS(amx), BF16_ROWS(avx512),
+    BF16_ROWS(avx2),
 #endif
     TABLE_ROWS(generic), BF16_ROWS(generic), NULL};

@@ -63,6 +63,35 @@ struct vt_winograd_tile {
     int rows, columns;
 };
 
+/*
+ * Convolution on tile registers (AMX). A tile is up to 16 pixels of `rows` output rows, `columns` of each, whose inputs
+ * lie in one line of the plane; what lies between the rows is computed and dropped.
+ */
+#define VT_AMX_LANES 16    /* output channels of a slice */
+#define VT_AMX_PIXELS 16   /* most of a tile */
+#define VT_AMX_MAX_TILES 4 /* sums held at once: tiles x slices */
+
+struct vt_amx_tile {
+    const uint16_t *x;        /* the first tap of the first pixel in input block 0 */
+    uint8_t *y;               /* the first pixel, at the slice */
+    const uint16_t *residual; /* as y, or NULL */
+    int64_t rows, columns;
+    int pixels; /* from the first of the first row to the last of the last */
+};
+
+/* What the tiles of one thread's unit share. */
+struct vt_amx {
+    int64_t pitch;               /* pixels between rows of a tile */
+    int64_t y_row, residual_row; /* bytes and elements between output rows */
+    int64_t w_slice;             /* weights between slices */
+    uint32_t configured;         /* what the tile registers are set to; 0: nothing */
+};
+
+/* Computes some tiles for one or two slices. Weights: [slice][input block][kernel row][kernel column][input channel /
+ * 2][lane][input channel % 2]. */
+typedef void vt_amx_tiles(const struct vt_conv_shape *shape, struct vt_amx *amx, const struct vt_amx_tile *tiles,
+    const void *w, int64_t slice);
+
 struct vt_conv_kernels {
     enum vt_dtype dtype;
     int64_t block, lanes;               /* channels of blocks and of slices */
@@ -75,6 +104,11 @@ struct vt_conv_kernels {
     vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                /* 3x3, not dilated: the same bytes, faster */
     /* Zeros in the last `slices` slices of the block in `pixels` pixels from y on. */
     void (*clear)(void *y, int64_t pixels, int slices);
+
+    /* bfloat16 alone, and not with every instruction set. By [slices - 1][tiles - 1]; a fourth tile must have as many
+     * pixels as the first. amx_close ends a unit. */
+    vt_amx_tiles *amx[2][VT_AMX_MAX_TILES];
+    void (*amx_close)(struct vt_amx *amx);
 
     /* float32 alone. */
     /* `tiles` neighbours of one input block. */
@@ -93,6 +127,7 @@ extern const struct vt_conv_kernels vt_conv_kernels_avx512;
 extern const struct vt_conv_kernels vt_conv_kernels_bf16_generic;
 extern const struct vt_conv_kernels vt_conv_kernels_bf16_avx2;
 extern const struct vt_conv_kernels vt_conv_kernels_bf16_avx512;
+extern const struct vt_conv_kernels vt_conv_kernels_bf16_amx;
 
 /* Everything a driver needs of one call. */
 struct vt_conv {
@@ -145,6 +180,9 @@ struct vt_conv_slices {
 void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
     const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row);
 
+/* Zeros in the channels of the last block that no output has, where they are a slice or more. */
+void vt_conv_clear_idle(const struct vt_conv *conv, int64_t item, int64_t row);
+
 /* Units of rows: how many rows each so that all of `rows` x `others` make about the wished number of units. */
 int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads);
 
@@ -163,6 +201,22 @@ enum vultus_status vt_conv_plain_pack(const struct vt_plan *plan, const struct v
 size_t vt_conv_plain_scratch_bytes(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t batch, int threads);
 enum vultus_status vt_conv_plain_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
+
+/* On tile registers. */
+bool vt_conv_amx_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_amx_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_amx_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    void *packed, struct vultus_error *error);
+enum vultus_status vt_conv_amx_run(
+    const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
+
+/* The same bytes from more pixels at once and fewer outputs, so that fewer weights are read. */
+bool vt_conv_amx_tall_supports(const struct vt_plan *plan, const struct vt_plan_step *step);
+size_t vt_conv_amx_tall_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step);
+enum vultus_status vt_conv_amx_tall_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error);
+enum vultus_status vt_conv_amx_tall_run(
     const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vultus_error *error);
 
 bool vt_conv_depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step);

@@ -12,6 +12,7 @@
 /* Of 32 lanes, which suit every instruction set. */
 static const struct vt_plane_kernels *wide_kernels(bool bf16) {
 #if defined(__x86_64__)
+    if (bf16 && vt_cpu_has(VT_CPU_AMX | VT_CPU_AVX512_BF16)) return &vt_plane_kernels_bf16_amx;
     if (vt_cpu_has(VT_CPU_AVX512)) return bf16 ? &vt_plane_kernels_bf16_avx512 : &vt_plane_kernels_wide_avx512;
     if (vt_cpu_has(VT_CPU_AVX2)) return bf16 ? &vt_plane_kernels_bf16_avx2 : &vt_plane_kernels_wide_avx2;
 #endif

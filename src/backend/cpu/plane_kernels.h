@@ -68,7 +68,7 @@ extern const struct vt_plane_kernels vt_plane_kernels_generic; /* 4 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_avx2;    /* 8 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_avx512;  /* 16 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_bf16_generic, vt_plane_kernels_bf16_avx2,
-    vt_plane_kernels_bf16_avx512; /* 32 lanes */
+    vt_plane_kernels_bf16_avx512, vt_plane_kernels_bf16_amx; /* 32 lanes */
 extern const struct vt_plane_kernels vt_plane_kernels_wide_generic, vt_plane_kernels_wide_avx2,
     vt_plane_kernels_wide_avx512; /* 32 lanes of float32 */
 

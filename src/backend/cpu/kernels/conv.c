@@ -14,6 +14,9 @@
 
 #if !defined(VT_ELEMENT_BF16)
 #include "backend/cpu/kernels/conv_winograd.inc"
+#elif defined(__AMX_BF16__) || defined(VT_AMX_EMULATED)
+#define HAS_AMX
+#include "backend/cpu/kernels/conv_amx.inc"
 #endif
 
 /* The last `slices` slices of a row of pixels, which no channel has. */
@@ -34,6 +37,10 @@ const struct vt_conv_kernels VT_CONV_KERNELS = {
     .depthwise = {FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise, 1) FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise, 2)},
     .depthwise3 = {FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise3, 1) FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise3, 2)},
     .clear = clear,
+#if defined(HAS_AMX)
+    .amx = {{amx_1_1, amx_1_2, amx_1_3, amx_1_4}, {amx_2_1, amx_2_2}},
+    .amx_close = amx_close,
+#endif
 #if !defined(VT_ELEMENT_BF16)
     .winograd_input = winograd_input,
     .winograd_weights = winograd_weights,

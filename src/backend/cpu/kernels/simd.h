@@ -30,6 +30,10 @@ typedef uint16_t vh __attribute__((vector_size(2 * VL), may_alias));
 typedef uint16_t vh_unaligned __attribute__((vector_size(2 * VL), aligned(2), may_alias));
 typedef uint32_t pair_of_bf16 __attribute__((aligned(2), may_alias));
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -63,10 +67,14 @@ ALWAYS_INLINE vf load_bf16(const uint16_t *p) {
     return (vf)(__builtin_convertvector(*(const vh_unaligned *)p, vu) << 16);
 }
 ALWAYS_INLINE void store_bf16(uint16_t *p, vf v) {
+#if defined(__AVX512BF16__)
+    *(vh_unaligned *)p = (vh)_mm512_cvtneps_pbh((__m512)v);
+#else
     vu bits = (vu)v, nan = (vu)(v != v);
     vu rounded = bits + ((bits >> 16) & 1) + 0x7fff;
     rounded = (rounded & ~nan) | ((bits | 0x400000) & nan);
     *(vh_unaligned *)p = __builtin_convertvector(rounded >> 16, vh);
+#endif
 }
 ALWAYS_INLINE float widen_one(uint16_t half) {
     union {
@@ -95,11 +103,9 @@ ALWAYS_INLINE vf splat_pair(const uint16_t *p) {
 }
 
 #if defined(__AVX512F__)
-#include <immintrin.h>
 ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
 ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 #elif defined(__AVX2__)
-#include <immintrin.h>
 ALWAYS_INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
 ALWAYS_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
 #elif defined(__SSE2__)
