@@ -27,6 +27,7 @@ size_t vt_conv_amx_packed_bytes(const struct vt_plan *plan, const struct vt_plan
     return (size_t)(slices * slice_weights(&step->params.window, x)) * sizeof(uint16_t);
 }
 
+/* Rounding errors are handed on from tap to tap as conv_direct.c does. */
 enum vultus_status vt_conv_amx_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
     void *packed, struct vultus_error *error) {
     (void)error;
@@ -39,8 +40,12 @@ enum vultus_status vt_conv_amx_pack(const struct vt_plan *plan, const struct vt_
         for (int64_t c = 0; c < channels; c++) {
             int64_t lane = o % VT_AMX_LANES * 2 + c % 2, row = c % x->block / 2 * 2 * VT_AMX_LANES;
             int64_t at = o / VT_AMX_LANES * per_slice + c / x->block * taps * x->block * VT_AMX_LANES + row + lane;
-            for (int64_t t = 0; t < taps; t++, at += x->block * VT_AMX_LANES)
-                to[at] = vt_f32_to_bf16(weights[(o * channels + c) * taps + t]);
+            const float *kernel = weights + (o * channels + c) * taps;
+            float carry = 0;
+            for (int64_t t = 0; t < taps; t++, at += x->block * VT_AMX_LANES) {
+                to[at] = vt_f32_to_bf16(kernel[t] + carry);
+                carry += kernel[t] - vt_bf16_to_f32(to[at]);
+            }
         }
     }
     return VULTUS_OK;

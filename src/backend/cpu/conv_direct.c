@@ -40,6 +40,10 @@ size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_pl
     return packed_bytes(plan, step, 1);
 }
 
+/*
+ * What rounding takes from one tap is given to the next: neighbouring pixels are alike, so errors that add up to
+ * nothing over a kernel's taps do less harm than the nearest numbers would. float32 is not rounded.
+ */
 static void pack(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group, const float *weights, void *packed) {
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
@@ -49,10 +53,13 @@ static void pack(
     memset(packed, 0, packed_bytes(plan, step, group));
     for (int64_t o = 0; o < y->dims[1]; o++) {
         for (int64_t c = 0; c < channels; c++) {
+            const float *kernel = weights + (o * channels + c) * taps;
+            float carry = 0;
             for (int64_t t = 0; t < taps; t++) {
                 int64_t at = ((c / group * taps + t) * group + c % group / pair * pair) * lanes;
                 at += o / lanes * per_block + o % lanes * pair + c % pair;
-                vt_cpu_set(x->dtype, packed, at, weights[(o * channels + c) * taps + t]);
+                vt_cpu_set(x->dtype, packed, at, kernel[t] + carry);
+                carry += kernel[t] - vt_cpu_get(x->dtype, packed, at);
             }
         }
     }
