@@ -80,7 +80,7 @@ def candidates(outputs):
     all_scores, all_places = [], []
     for stride in STRIDES:
         count = 2 * (SIDE // stride) ** 2
-        score, box, points = (next(o for o in outputs if o.size == count * width) for width in (1, 4, 10))
+        score, box, points = (next(o for o in outputs if o.shape[-1] == width and o.size == count * width) for width in (1, 4, 10))
         places = np.concatenate([box.reshape(count, 4), points.reshape(count, 10)], 1) * stride
         rows, columns = np.divmod(np.arange(count) // 2, SIDE // stride)
         centres = np.stack([columns, rows] * 7, 1) * stride
