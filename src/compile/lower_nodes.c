@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "compile/lowering.h"
+#include "pass/rewrite.h"
 
 static const int64_t no_pad[4] = {0};
 
@@ -263,17 +264,9 @@ static struct vt_plan_step *lower_binary(
     return step;
 }
 
-static enum vt_activation plain_activation(enum vt_op op) {
-    switch (op) {
-    case VT_OP_RELU: return VT_ACT_RELU;
-    case VT_OP_SIGMOID: return VT_ACT_SIGMOID;
-    case VT_OP_TANH: return VT_ACT_TANH;
-    default: return VT_ACT_NONE;
-    }
-}
-
-/* Relu, Sigmoid or Tanh left alone on a blocked value: an affine step with scale 1 and shift 0. */
-static struct vt_plan_step *lower_activation(struct vt_lowering *l, const struct vt_node *n) {
+/* An activation left alone on a blocked value: an affine step with scale 1 and shift 0. */
+static struct vt_plan_step *lower_activation(
+    struct vt_lowering *l, const struct vt_node *n, struct vt_rewrite_activation activation) {
     int64_t dims[VT_MAX_RANK];
     vt_value_static_dims(n->inputs[0], dims);
     float *ones = vt_arena_alloc_array(&l->plan->arena, (size_t)dims[1], sizeof *ones);
@@ -285,7 +278,10 @@ static struct vt_plan_step *lower_activation(struct vt_lowering *l, const struct
         VT_PLAN_NONE};
     if (inputs[0] == VT_PLAN_NONE || inputs[1] == VT_PLAN_NONE || inputs[2] == VT_PLAN_NONE) return NULL;
     struct vt_plan_step *step = emit(l, VT_STEP_AFFINE, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
-    if (step) step->params.tail.act1 = plain_activation(n->op);
+    if (!step) return NULL;
+    step->params.tail.act1 = activation.kind;
+    step->params.tail.act1_alpha = activation.alpha;
+    step->params.tail.act1_beta = activation.beta;
     return step;
 }
 
@@ -348,11 +344,6 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
     case VT_OP_DIV:
         if (is_blocked_binary(l, n, operands)) return lower_binary(l, n, operands);
         break;
-    case VT_OP_RELU:
-    case VT_OP_SIGMOID:
-    case VT_OP_TANH:
-        if (is_plane(l, n)) return lower_activation(l, n);
-        break;
     case VT_OP_TRANSPOSE:
         if (n->inputs[0]->dtype == VT_DTYPE_F32) return lower_transpose(l, n);
         break;
@@ -364,6 +355,9 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
                    vt_lower_view(l, n->outputs[0], source) != VT_PLAN_NONE;
         return NULL;
     }
+    struct vt_rewrite_activation activation = vt_rewrite_activation(n);
+    if (activation.kind != VT_ACT_NONE && activation.kind != VT_ACT_PRELU && is_plane(l, n))
+        return lower_activation(l, n, activation);
     return lower_reference(l, n);
 }
 

@@ -58,8 +58,16 @@ const char *vt_activation_name(enum vt_activation activation) {
         [VT_ACT_CLIP] = "clip",
         [VT_ACT_SIGMOID] = "sigmoid",
         [VT_ACT_TANH] = "tanh",
+        [VT_ACT_ELU] = "elu",
+        [VT_ACT_HARD_SIGMOID] = "hard_sigmoid",
+        [VT_ACT_HARD_SWISH] = "hard_swish",
     };
     return (unsigned)activation < VT_ACT_COUNT ? names[activation] : "unknown";
+}
+
+int vt_activation_parameters(enum vt_activation activation) {
+    if (activation == VT_ACT_CLIP || activation == VT_ACT_HARD_SIGMOID) return 2;
+    return activation == VT_ACT_LEAKY_RELU || activation == VT_ACT_ELU;
 }
 
 static enum vt_activation activation_attr(const struct vt_attrs *attrs, const char *name) {
@@ -78,6 +86,10 @@ struct vt_tail vt_tail_from_attrs(const struct vt_attrs *attrs) {
     };
 }
 
+static double hard_sigmoid(double x, double alpha, double beta) {
+    return vt_activate_f64(VT_ACT_CLIP, alpha * x + beta, 0, 1, 0);
+}
+
 double vt_activate_f64(enum vt_activation activation, double x, double alpha, double beta, double slope) {
     switch (activation) {
     case VT_ACT_RELU: return x < 0 ? 0 : x;
@@ -89,6 +101,9 @@ double vt_activate_f64(enum vt_activation activation, double x, double alpha, do
     }
     case VT_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case VT_ACT_TANH: return tanh(x);
+    case VT_ACT_ELU: return x < 0 ? alpha * expm1(x) : x;
+    case VT_ACT_HARD_SIGMOID: return hard_sigmoid(x, alpha, beta);
+    case VT_ACT_HARD_SWISH: return x * hard_sigmoid(x, 1.0 / 6, 0.5);
     case VT_ACT_NONE:
     case VT_ACT_COUNT: break;
     }

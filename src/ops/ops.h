@@ -64,9 +64,14 @@ enum vt_activation {
     VT_ACT_CLIP,       /* to [alpha, beta] */
     VT_ACT_SIGMOID,
     VT_ACT_TANH,
+    VT_ACT_ELU,          /* alpha: what negative numbers go to, negated */
+    VT_ACT_HARD_SIGMOID, /* alpha * x + beta, to [0, 1] */
+    VT_ACT_HARD_SWISH,   /* x times hard sigmoid with 1/6 and 1/2 */
     VT_ACT_COUNT
 };
 const char *vt_activation_name(enum vt_activation activation);
+/* How many of alpha and beta it has, alpha first. */
+int vt_activation_parameters(enum vt_activation activation);
 
 /*
  * What happens to a step's result before it is stored: y = act2(act1(result + bias) + residual).

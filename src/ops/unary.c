@@ -21,7 +21,6 @@ static struct parameters read_parameters(const struct vt_op_call *call) {
     double alpha = 1;
     if (call->op == VT_OP_LEAKY_RELU) alpha = 0.01f;
     if (call->op == VT_OP_HARD_SIGMOID) alpha = 0.2f;
-    if (call->op == VT_OP_HARD_SWISH) return (struct parameters){1.0 / 6, 0.5, false};
     return (struct parameters){vt_attr_float(&call->attrs, "alpha", (float)alpha),
         vt_attr_float(&call->attrs, "beta", 0.5f),
         strcmp(vt_attr_string(&call->attrs, "approximate", "none"), "tanh") == 0};
@@ -33,10 +32,6 @@ static double gelu(double x, bool by_tanh) {
     return 0.5 * x * (1 + erf(x * sqrt_half));
 }
 
-static double hard_sigmoid(double x, const struct parameters *p) {
-    return vt_activate_f64(VT_ACT_CLIP, p->alpha * x + p->beta, 0, 1, 0);
-}
-
 static double evaluate(enum vt_op op, double x, const struct parameters *p) {
     switch (op) {
     case VT_OP_RELU: return vt_activate_f64(VT_ACT_RELU, x, 0, 0, 0);
@@ -44,9 +39,9 @@ static double evaluate(enum vt_op op, double x, const struct parameters *p) {
     case VT_OP_SIGMOID: return vt_activate_f64(VT_ACT_SIGMOID, x, 0, 0, 0);
     case VT_OP_TANH: return vt_activate_f64(VT_ACT_TANH, x, 0, 0, 0);
     case VT_OP_EXP: return exp(x);
-    case VT_OP_ELU: return x < 0 ? p->alpha * expm1(x) : x;
-    case VT_OP_HARD_SIGMOID: return hard_sigmoid(x, p);
-    case VT_OP_HARD_SWISH: return x * hard_sigmoid(x, p);
+    case VT_OP_ELU: return vt_activate_f64(VT_ACT_ELU, x, p->alpha, 0, 0);
+    case VT_OP_HARD_SIGMOID: return vt_activate_f64(VT_ACT_HARD_SIGMOID, x, p->alpha, p->beta, 0);
+    case VT_OP_HARD_SWISH: return vt_activate_f64(VT_ACT_HARD_SWISH, x, 0, 0, 0);
     case VT_OP_SOFTPLUS: return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
     case VT_OP_ERF: return erf(x);
     case VT_OP_GELU: return gelu(x, p->by_tanh);

@@ -29,9 +29,9 @@ static bool set_activation(
     struct vt_attr alpha = {.name = names[second][1], .kind = VT_ATTR_FLOAT, .f = activation.alpha};
     struct vt_attr beta = {.name = names[second][2], .kind = VT_ATTR_FLOAT, .f = activation.beta};
     if (!vt_node_set_attr(rewrite->graph, node, kind)) return false;
-    if (activation.kind == VT_ACT_LEAKY_RELU || activation.kind == VT_ACT_CLIP)
-        if (!vt_node_set_attr(rewrite->graph, node, alpha)) return false;
-    return activation.kind != VT_ACT_CLIP || vt_node_set_attr(rewrite->graph, node, beta);
+    int parameters = vt_activation_parameters(activation.kind);
+    if (parameters > 0 && !vt_node_set_attr(rewrite->graph, node, alpha)) return false;
+    return parameters < 2 || vt_node_set_attr(rewrite->graph, node, beta);
 }
 
 /* A PRelu's slope as one value per channel of `shaped`; *slope stays NULL when it is none. */

@@ -138,6 +138,16 @@ struct vt_rewrite_activation vt_rewrite_activation(const struct vt_node *node) {
         activation.kind = VT_ACT_LEAKY_RELU;
         activation.alpha = vt_attr_float(&node->attrs, "alpha", 0.01f);
         break;
+    case VT_OP_ELU:
+        activation.kind = VT_ACT_ELU;
+        activation.alpha = vt_attr_float(&node->attrs, "alpha", 1);
+        break;
+    case VT_OP_HARD_SIGMOID:
+        activation.kind = VT_ACT_HARD_SIGMOID;
+        activation.alpha = vt_attr_float(&node->attrs, "alpha", 0.2f);
+        activation.beta = vt_attr_float(&node->attrs, "beta", 0.5f);
+        break;
+    case VT_OP_HARD_SWISH: activation.kind = VT_ACT_HARD_SWISH; break;
     case VT_OP_CLIP:
         if (read_bound(node, 1, -FLT_MAX, &activation.alpha) && read_bound(node, 2, FLT_MAX, &activation.beta))
             activation.kind = VT_ACT_CLIP;

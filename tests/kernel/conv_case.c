@@ -221,6 +221,9 @@ static double activate(enum vt_activation activation, double x, double alpha, do
     case VT_ACT_CLIP: return x < alpha ? alpha : x > beta ? beta : x;
     case VT_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case VT_ACT_TANH: return tanh(x);
+    case VT_ACT_ELU: return x > 0 ? x : alpha * (exp(x) - 1);
+    case VT_ACT_HARD_SIGMOID: return fmin(fmax(alpha * x + beta, 0), 1);
+    case VT_ACT_HARD_SWISH: return x * fmin(fmax(x + 3, 0), 6) / 6;
     default: return x;
     }
 }

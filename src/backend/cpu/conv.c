@@ -64,7 +64,7 @@ bool vt_conv_step_fits(
 }
 
 static bool needs_exp(enum vt_activation activation) {
-    return activation == VT_ACT_SIGMOID || activation == VT_ACT_TANH;
+    return activation == VT_ACT_SIGMOID || activation == VT_ACT_TANH || activation == VT_ACT_ELU;
 }
 
 void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_call *call, struct vt_conv *conv) {

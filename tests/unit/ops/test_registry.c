@@ -56,6 +56,14 @@ static void activations(void **state) {
     assert_float_equal(vt_activate(VT_ACT_SIGMOID, 0, 0, 0, 0), 0.5f, 0);
     assert_float_equal(vt_activate(VT_ACT_SIGMOID, -1000, 0, 0, 0), 0, 0);
     assert_float_equal(vt_activate(VT_ACT_TANH, 0.5f, 0, 0, 0), 0.46211716f, 1e-7f);
+    assert_float_equal(vt_activate(VT_ACT_ELU, -1, 2, 0, 0), -1.2642411f, 1e-7f);
+    assert_float_equal(vt_activate(VT_ACT_ELU, 3, 2, 0, 0), 3, 0);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SIGMOID, 1, 0.25f, 0.5f, 0), 0.75f, 0);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SIGMOID, -9, 0.25f, 0.5f, 0), 0, 0);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SIGMOID, 9, 0.25f, 0.5f, 0), 1, 0);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SWISH, -1.5f, 0, 0, 0), -0.375f, 1e-7f);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SWISH, -4, 0, 0, 0), 0, 0);
+    assert_float_equal(vt_activate(VT_ACT_HARD_SWISH, 4, 0, 0, 0), 4, 0);
     assert_string_equal(vt_activation_name(VT_ACT_PRELU), "prelu");
     assert_string_equal(vt_activation_name(VT_ACT_COUNT), "unknown");
 }

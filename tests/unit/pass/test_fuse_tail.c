@@ -27,8 +27,13 @@ static void test_every_activation(void **state) {
     output(t, NODE(t, VT_OP_CLIP, NO_ATTRS, fused(t, x), scalar(t, -0.5f)));
     output(t, NODE(t, VT_OP_PRELU, NO_ATTRS, fused(t, x), uniform(t, -0.5f, 0.5f, DIMS(4, 1, 1))));
     output(t, NODE(t, VT_OP_PRELU, NO_ATTRS, fused(t, x), uniform(t, 0, 1, DIMS(1))));
+    output(t, NODE(t, VT_OP_ELU, ATTRS(attr_float("alpha", 0.5f)), fused(t, x)));
+    output(t, NODE(t, VT_OP_ELU, NO_ATTRS, fused(t, x)));
+    output(t, NODE(t, VT_OP_HARD_SIGMOID, ATTRS(attr_float("alpha", 0.3f)), fused(t, x)));
+    output(t, NODE(t, VT_OP_HARD_SIGMOID, NO_ATTRS, fused(t, x)));
+    output(t, NODE(t, VT_OP_HARD_SWISH, NO_ATTRS, fused(t, x)));
     expect_pass(t, vt_pass_fuse_tail, true);
-    assert_int_equal(t->graph->n_nodes, 10);
+    assert_int_equal(t->graph->n_nodes, 15);
     assert_int_equal(tail_of(t->graph->outputs[8]).act1, VT_ACT_PRELU);
 }
 

@@ -25,6 +25,9 @@
         case VT_ACT_CLIP: loop(VT_ACT_CLIP, __VA_ARGS__); break;                                                       \
         case VT_ACT_SIGMOID: loop(VT_ACT_SIGMOID, __VA_ARGS__); break;                                                 \
         case VT_ACT_TANH: loop(VT_ACT_TANH, __VA_ARGS__); break;                                                       \
+        case VT_ACT_ELU: loop(VT_ACT_ELU, __VA_ARGS__); break;                                                         \
+        case VT_ACT_HARD_SIGMOID: loop(VT_ACT_HARD_SIGMOID, __VA_ARGS__); break;                                       \
+        case VT_ACT_HARD_SWISH: loop(VT_ACT_HARD_SWISH, __VA_ARGS__); break;                                           \
         case VT_ACT_NONE:                                                                                              \
         case VT_ACT_COUNT: loop(VT_ACT_NONE, __VA_ARGS__); break;                                                      \
         }                                                                                                              \

@@ -137,8 +137,8 @@ ALWAYS_INLINE vf vmax(vf a, vf b) { return vselect((vi)(a > b), a, b); }
 ALWAYS_INLINE vf vmin(vf a, vf b) { return vselect((vi)(a < b), a, b); }
 #endif
 
-/* exp within 2 units in the last place for arguments in [-87, 88]; others are clamped to it. */
-ALWAYS_INLINE vf vexp(vf x) {
+/* exp(x) = power * (1 + *rest), the rest in [-0.3, 0.42] and itself exact to a few units in its last place. */
+ALWAYS_INLINE vf vexp_split(vf x, vf *rest) {
     x = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
     vf rounding = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
     vf n = (x * splat(1.44269504f) + rounding) - rounding;
@@ -151,9 +151,20 @@ ALWAYS_INLINE vf vexp(vf x) {
     p = p * r + splat(1.0f / 6);
     p = p * r + splat(0.5f);
     p = p * r + splat(1.0f);
-    p = p * r + splat(1.0f);
-    vi exponent = (__builtin_convertvector(n, vi) + 127) << 23;
-    return p * (vf)exponent;
+    *rest = p * r;
+    return (vf)((__builtin_convertvector(n, vi) + 127) << 23);
+}
+
+/* exp within 2 units in the last place for arguments in [-87, 88]; others are clamped to it. */
+ALWAYS_INLINE vf vexp(vf x) {
+    vf rest, power = vexp_split(x, &rest);
+    return (rest + splat(1.0f)) * power;
+}
+
+/* exp(x) - 1 within 3 units in the last place, arguments as of vexp. */
+ALWAYS_INLINE vf vexpm1(vf x) {
+    vf rest, power = vexp_split(x, &rest);
+    return power * rest + (power - splat(1.0f));
 }
 
 ALWAYS_INLINE vf vsigmoid(vf x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
