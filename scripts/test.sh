@@ -14,7 +14,7 @@ jobs=$(nproc)
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
 threaded='pool|log|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
-emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
+emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 
 # A stage that does not even build is one failed test of its own.
 broken() {

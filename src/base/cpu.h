@@ -40,6 +40,12 @@ void vt_cpu_describe_features(unsigned features, char *text, size_t size);
 /* The processor's own name ("AMD EPYC ..."), or "unknown". */
 void vt_cpu_model_name(char *text, size_t size);
 
+/*
+ * The Arm processor, core and revision, that Linux's texts tell of: midr_el1 of one core ("0x00000000410fd421"), or
+ * else the first core of /proc/cpuinfo. Either may be NULL. False when neither names one; the text is left alone then.
+ */
+bool vt_cpu_arm_model(const char *midr, const char *cpuinfo, char *text, size_t size);
+
 /* Processors that this process may keep busy: those of its affinity mask, or fewer by its cgroup's quota. */
 int vt_cpu_count(void);
 /*

@@ -5,27 +5,27 @@
 #include "compile/lowering.h"
 
 /* The widest border and its filling that the convolutions reading `value` want. */
-static void need_border(struct vt_representation *r, const struct vt_window *window, const struct vt_value *border) {
-    if ((window->pad[0] | window->pad[1] | window->pad[2] | window->pad[3]) == 0) return;
+static void need_border(struct vt_representation *r, const int64_t pad[4], const struct vt_value *border) {
+    if ((pad[0] | pad[1] | pad[2] | pad[3]) == 0) return;
     if (!r->padded)
         r->border = border;
     else if (r->border != border)
         return; /* the others get a copy of their own */
     r->padded = true;
-    for (int i = 0; i < 4; i++) r->pad[i] = (int32_t)vt_max_i64(r->pad[i], window->pad[i]);
+    for (int i = 0; i < 4; i++) r->pad[i] = (int32_t)vt_max_i64(r->pad[i], pad[i]);
 }
 
 static enum vultus_status find_borders(struct vt_lowering *l) {
     for (const struct vt_node *n = l->graph->first; n; n = n->next) {
-        if (n->op != VT_OP_FUSED_CONV || !vt_lower_can_block(n->inputs[0]) || !n->inputs[1]->constant) continue;
-        int64_t dims[VT_MAX_RANK], out[2];
-        vt_value_static_dims(n->inputs[0], dims);
+        if (n->op != VT_OP_FUSED_CONV && n->op != VT_OP_FUSED_CONV_TRANSPOSE) continue;
+        if (!vt_lower_can_block(n->inputs[0]) || !n->inputs[1]->constant) continue;
+        int64_t pad[4];
         struct vt_window window;
-        enum vultus_status status =
-            vt_window_resolve(&n->attrs, n->inputs[1]->constant->dims, dims + 2, &window, out, l->error);
+        enum vultus_status status = vt_lower_window(l, n, &window, pad);
         if (status) return status;
+        if (n->op == VT_OP_FUSED_CONV_TRANSPOSE && !vt_lower_reads_near(pad)) continue;
         const struct vt_value *border = n->n_inputs > 3 ? n->inputs[3] : NULL;
-        need_border(&l->representations[n->inputs[0]->index], &window, border);
+        need_border(&l->representations[n->inputs[0]->index], pad, border);
     }
     return VULTUS_OK;
 }
@@ -89,6 +89,26 @@ static enum vultus_status prepare(struct vt_lowering *l) {
     l->plan->n_inputs = (uint32_t)g->n_inputs;
     l->plan->n_outputs = (uint32_t)g->n_outputs;
     return find_borders(l);
+}
+
+enum vultus_status vt_lower_window(
+    struct vt_lowering *l, const struct vt_node *n, struct vt_window *window, int64_t pad[4]) {
+    const int64_t *weights = n->inputs[1]->constant->dims;
+    int64_t dims[VT_MAX_RANK], out[2], reach[2];
+    vt_value_static_dims(n->inputs[0], dims);
+    enum vultus_status status;
+    if (n->op == VT_OP_FUSED_CONV) {
+        status = vt_window_resolve(&n->attrs, weights, dims + 2, window, out, l->error);
+        memcpy(pad, window->pad, sizeof window->pad);
+        return status;
+    }
+    status = vt_window_resolve_transposed(&n->attrs, weights, dims + 2, window, out, l->error);
+    for (int axis = 0; !status && axis < 2; axis++) {
+        vt_plan_transposed_reach(window, axis, dims[2 + axis], out[axis], reach);
+        pad[axis] = reach[0];
+        pad[axis + 2] = reach[1];
+    }
+    return status;
 }
 
 enum vultus_status vt_lower_graph(struct vt_lowering *l) {

@@ -110,22 +110,39 @@ static bool leaves_planes(const struct vt_lowering *l, const struct vt_value *va
     return true;
 }
 
+static bool conv_transpose_is_blocked(struct vt_lowering *l, const struct vt_node *n) {
+    const struct vt_value *x = n->inputs[0], *w = n->inputs[1], *residual = input(n, 5);
+    if (!vt_lower_can_block(x) || !vt_lower_can_block(n->outputs[0]) || !is_constant_f32(w) || w->rank != 4)
+        return false;
+    struct vt_window window;
+    int64_t x_dims[VT_MAX_RANK], pad[4], channels = w->constant->dims[1];
+    vt_value_static_dims(x, x_dims);
+    if (vt_lower_window(l, n, &window, pad) || !vt_lower_reads_near(pad)) return false;
+    return window.group == 1 && x_dims[1] == w->constant->dims[0] &&
+           window.stride[0] <= VT_PLAN_MAX_TRANSPOSED_STRIDE && window.stride[1] <= VT_PLAN_MAX_TRANSPOSED_STRIDE &&
+           channel_input_ok(n, 2, channels) && !input(n, 3) && channel_input_ok(n, 4, channels) &&
+           (!residual || same_dims(residual, n->outputs[0]));
+}
+
+/* FusedConv and FusedConvTranspose. */
 static struct vt_plan_step *lower_conv(struct vt_lowering *l, const struct vt_node *n) {
+    bool transposed = n->op == VT_OP_FUSED_CONV_TRANSPOSE;
     const struct vt_value *weights = n->inputs[1], *border = input(n, 3);
-    int64_t x_dims[VT_MAX_RANK], out[2], channels = weights->constant->dims[0];
+    int64_t x_dims[VT_MAX_RANK], pad[4], channels = weights->constant->dims[transposed ? 1 : 0];
     vt_value_static_dims(n->inputs[0], x_dims);
     struct vt_window window;
-    if (vt_window_resolve(&n->attrs, weights->constant->dims, x_dims + 2, &window, out, l->error)) return NULL;
+    if (vt_lower_window(l, n, &window, pad)) return NULL;
     uint32_t inputs[4] = {
         VT_PLAN_NONE, channel_input(l, n, 2, channels), channel_input(l, n, 4, channels), VT_PLAN_NONE};
-    inputs[0] = reads_plain_picture(l, n, x_dims) ? vt_lower_plain(l, n->inputs[0])
-                                                  : vt_lower_blocked(l, n->inputs[0], window.pad, border);
+    inputs[0] = !transposed && reads_plain_picture(l, n, x_dims) ? vt_lower_plain(l, n->inputs[0])
+                                                                 : vt_lower_blocked(l, n->inputs[0], pad, border);
     if (input(n, 5)) inputs[3] = vt_lower_blocked(l, n->inputs[5], no_pad, NULL);
     if (inputs[0] == VT_PLAN_NONE || (input(n, 2) && inputs[1] == VT_PLAN_NONE) ||
         (input(n, 4) && inputs[2] == VT_PLAN_NONE) || (input(n, 5) && inputs[3] == VT_PLAN_NONE))
         return NULL;
     l->representations[n->outputs[0]->index].float32 = leaves_planes(l, n->outputs[0]);
-    struct vt_plan_step *step = emit(l, VT_STEP_CONV, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
+    struct vt_plan_step *step = emit(
+        l, transposed ? VT_STEP_CONV_TRANSPOSE : VT_STEP_CONV, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
     if (!step) return NULL;
     step->params.window = window;
     l->step_notes[step - l->plan->steps] =
@@ -287,6 +304,40 @@ static struct vt_plan_step *lower_activation(
 
 /* ------------------------------------------------------------ moving data */
 
+/* All of them planes of one element type, joined or split along their channels. */
+static bool moves_channels(const struct vt_lowering *l, const struct vt_node *n, const struct vt_value *whole,
+    struct vt_value *const *parts, size_t n_parts) {
+    int64_t axis = vt_attr_int(&n->attrs, "axis", 0);
+    if ((axis != 1 && axis != -3) || !vt_lower_can_block(whole) || n_parts > VT_PLAN_MAX_OPERANDS) return false;
+    for (size_t i = 0; i < n_parts; i++)
+        if (!parts[i] || !vt_lower_can_block(parts[i]) || l->representations[parts[i]->index].float32) return false;
+    return !l->representations[whole->index].float32;
+}
+
+static bool concat_is_blocked(const struct vt_lowering *l, const struct vt_node *n) {
+    for (size_t i = 0; i < n->n_inputs; i++)
+        if (!n->inputs[i] || !vt_lower_has_blocked(l, n->inputs[i])) return false;
+    return moves_channels(l, n, n->outputs[0], n->inputs, n->n_inputs);
+}
+
+static struct vt_plan_step *lower_concat(struct vt_lowering *l, const struct vt_node *n) {
+    uint32_t inputs[VT_PLAN_MAX_OPERANDS];
+    for (size_t i = 0; i < n->n_inputs; i++) {
+        inputs[i] = vt_lower_blocked(l, n->inputs[i], no_pad, NULL);
+        if (inputs[i] == VT_PLAN_NONE) return NULL;
+    }
+    return emit(l, VT_STEP_CONCAT, n, inputs, (uint32_t)n->n_inputs, vt_lower_new_blocked(l, n->outputs[0]));
+}
+
+static struct vt_plan_step *lower_split(struct vt_lowering *l, const struct vt_node *n) {
+    uint32_t x = vt_lower_blocked(l, n->inputs[0], no_pad, NULL);
+    if (x == VT_PLAN_NONE) return NULL;
+    struct vt_plan_step *step = emit(l, VT_STEP_SPLIT, n, &x, 1, vt_lower_new_blocked(l, n->outputs[0]));
+    for (size_t i = 1; step && i < n->n_outputs; i++)
+        if (!vt_lower_add_output(l, vt_lower_new_blocked(l, n->outputs[i]))) return NULL;
+    return step;
+}
+
 static struct vt_plan_step *lower_transpose(struct vt_lowering *l, const struct vt_node *n) {
     const struct vt_representation *r = &l->representations[n->inputs[0]->index];
     uint32_t x = r->plain != VT_PLAN_NONE ? r->plain : r->n_blocked ? r->blocked[0] : vt_lower_plain(l, n->inputs[0]);
@@ -308,6 +359,15 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
     switch (n->op) {
     case VT_OP_FUSED_CONV:
         if (conv_is_blocked(n)) return lower_conv(l, n);
+        break;
+    case VT_OP_FUSED_CONV_TRANSPOSE:
+        if (conv_transpose_is_blocked(l, n)) return lower_conv(l, n);
+        break;
+    case VT_OP_CONCAT:
+        if (concat_is_blocked(l, n)) return lower_concat(l, n);
+        break;
+    case VT_OP_SPLIT:
+        if (is_plane(l, n) && moves_channels(l, n, n->inputs[0], n->outputs, n->n_outputs)) return lower_split(l, n);
         break;
     case VT_OP_FUSED_GEMM:
         if (gemm_is_packed(n)) return lower_gemm(l, n);

@@ -59,6 +59,18 @@ struct vt_lowering {
 enum vultus_status vt_lower_graph(struct vt_lowering *lowering);
 enum vultus_status vt_lower_node(struct vt_lowering *lowering, const struct vt_node *node);
 
+/* The window of a FusedConv or FusedConvTranspose, and how many pixels it reads beyond its input on each side. */
+enum vultus_status vt_lower_window(
+    struct vt_lowering *lowering, const struct vt_node *node, struct vt_window *window, int64_t pad[4]);
+
+/* A FusedConvTranspose that reads farther beyond its input has no kernel: borders that wide would only cost memory. */
+#define VT_MOST_TRANSPOSED_BORDER 64
+static inline bool vt_lower_reads_near(const int64_t pad[4]) {
+    for (int i = 0; i < 4; i++)
+        if (pad[i] > VT_MOST_TRANSPOSED_BORDER) return false;
+    return true;
+}
+
 /* Makers (lower_values.c); VT_PLAN_NONE after an allocation failure. */
 uint32_t vt_lower_new_value(struct vt_lowering *lowering, const struct vt_plan_value *description, uint32_t buffer);
 uint32_t vt_lower_new_constant(struct vt_lowering *lowering, const char *name, enum vt_dtype dtype, int rank,

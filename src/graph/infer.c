@@ -52,6 +52,7 @@ static vt_infer_rule *const rules[VT_OP_COUNT] = {
     [VT_OP_GROUP_NORM] = vt_infer_channel_parameters,
     [VT_OP_AFFINE] = vt_infer_channel_parameters,
     [VT_OP_CONV_TRANSPOSE] = vt_infer_conv_transpose,
+    [VT_OP_FUSED_CONV_TRANSPOSE] = vt_infer_fused_conv_transpose,
     [VT_OP_LAYER_NORM] = vt_infer_layer_norm,
     [VT_OP_LP_NORM] = vt_infer_softmax,
     [VT_OP_ELU] = vt_infer_same_shape,

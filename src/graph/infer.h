@@ -30,8 +30,8 @@ vt_infer_rule vt_infer_same_shape, vt_infer_identity, vt_infer_dropout, vt_infer
     vt_infer_cast_like, vt_infer_quantize, vt_infer_dequantize, vt_infer_arithmetic, vt_infer_compare, vt_infer_where,
     vt_infer_pow, vt_infer_prelu, vt_infer_channel_parameters, vt_infer_layer_norm;
 /* infer_window.c */
-vt_infer_rule vt_infer_conv, vt_infer_fused_conv, vt_infer_conv_transpose, vt_infer_pool, vt_infer_global_pool,
-    vt_infer_resize, vt_infer_pad;
+vt_infer_rule vt_infer_conv, vt_infer_fused_conv, vt_infer_conv_transpose, vt_infer_fused_conv_transpose, vt_infer_pool,
+    vt_infer_global_pool, vt_infer_resize, vt_infer_pad;
 /* infer_linear.c */
 vt_infer_rule vt_infer_matmul, vt_infer_gemm, vt_infer_fused_gemm, vt_infer_reduce, vt_infer_arg_max, vt_infer_top_k;
 /* infer_shape.c */

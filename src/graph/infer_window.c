@@ -88,17 +88,23 @@ enum vultus_status vt_infer_conv(struct vt_infer *infer) {
     return infer_spatial(infer, weight_dims);
 }
 
-enum vultus_status vt_infer_fused_conv(struct vt_infer *infer) {
-    const struct vt_value *x = vt_infer_input(infer, 0), *residual = vt_infer_input(infer, 5);
+/* Slope and residual of a fused convolution whose result is known but for what the residual says of it. */
+static enum vultus_status infer_tail(struct vt_infer *infer) {
+    const struct vt_value *residual = vt_infer_input(infer, 5);
     struct vt_value *out = vt_infer_output(infer);
-    enum vultus_status status = vt_infer_conv(infer);
-    if (!status) status = vt_infer_require_vector(infer, vt_infer_input(infer, 3), x->rank < 0 ? NULL : x->dims[1]);
-    if (!status) status = vt_infer_require_vector(infer, vt_infer_input(infer, 4), out->dims[1]);
+    enum vultus_status status = vt_infer_require_vector(infer, vt_infer_input(infer, 4), out->dims[1]);
     if (status || !residual || residual->rank < 0) return status;
     status = vt_infer_require_rank(infer, residual, 4);
     for (int i = 0; !status && i < 4; ++i)
         status = vt_infer_unify(infer, out->dims[i], residual->dims[i], &out->dims[i]);
     return status;
+}
+
+enum vultus_status vt_infer_fused_conv(struct vt_infer *infer) {
+    const struct vt_value *x = vt_infer_input(infer, 0);
+    enum vultus_status status = vt_infer_conv(infer);
+    if (!status) status = vt_infer_require_vector(infer, vt_infer_input(infer, 3), x->rank < 0 ? NULL : x->dims[1]);
+    return status ? status : infer_tail(infer);
 }
 
 /* Every pixel more gives a stride more: the size for any input from that for one, unless the result's size is given. */
@@ -129,6 +135,11 @@ enum vultus_status vt_infer_conv_transpose(struct vt_infer *infer) {
     for (int axis = 0; !status && axis < 2; ++axis)
         out->dims[2 + axis] = transposed_output(infer, x->dims[2 + axis], window.stride[axis], in[axis], size[axis]);
     return status;
+}
+
+enum vultus_status vt_infer_fused_conv_transpose(struct vt_infer *infer) {
+    enum vultus_status status = vt_infer_conv_transpose(infer);
+    return status ? status : infer_tail(infer);
 }
 
 enum vultus_status vt_infer_pool(struct vt_infer *infer) {

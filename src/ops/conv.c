@@ -106,12 +106,8 @@ static enum vultus_status run(const struct vt_op_call *call, struct convolution 
     void *columns = NULL;
     enum vultus_status status = vt_op_alloc(call, VT_DTYPE_F32, 4, dims, &out, error);
     if (!status) status = vt_op_scratch(call, taps, TILE * sizeof(float), &columns, error);
+    if (!status) status = vt_op_expect_residual(call, c->residual, out, error);
     if (status) return status;
-    if (c->residual && !vt_tensor_same_shape(c->residual, out)) {
-        char residual[128], result[128];
-        return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "the residual is %s, the result %s",
-            vt_tensor_describe(c->residual, residual, sizeof residual), vt_tensor_describe(out, result, sizeof result));
-    }
     c->columns = columns;
     run_convolution(c, out);
     return VULTUS_OK;

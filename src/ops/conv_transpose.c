@@ -4,7 +4,8 @@
 #include "ops/run.h"
 
 struct transposed {
-    const struct vt_tensor *x, *weight, *bias;
+    const struct vt_tensor *x, *weight, *bias, *slope, *residual; /* the last three may be NULL */
+    struct vt_tail tail;
     struct vt_window window;
     int64_t out[2], group_in, group_out; /* channels per group */
     double *sums;                        /* of one output plane */
@@ -40,7 +41,8 @@ static void spread_plane(const struct transposed *t, const float *plane, const f
                 }
 }
 
-static void run_channel(const struct transposed *t, int64_t image, int64_t channel, float *y) {
+/* One plane of the result; `at` is its first element. */
+static void run_channel(const struct transposed *t, int64_t image, int64_t channel, int64_t at, float *y) {
     int64_t group = channel / t->group_out, pixels = t->out[0] * t->out[1], plane = t->x->dims[2] * t->x->dims[3];
     int64_t taps = t->window.kernel[0] * t->window.kernel[1];
     double bias = t->bias ? ((const float *)t->bias->data)[channel] : 0;
@@ -50,22 +52,44 @@ static void run_channel(const struct transposed *t, int64_t image, int64_t chann
         spread_plane(t, (const float *)t->x->data + (image * t->x->dims[1] + from) * plane,
             (const float *)t->weight->data + (from * t->group_out + channel % t->group_out) * taps);
     }
-    for (int64_t p = 0; p < pixels; p++) y[p] = (float)t->sums[p];
+    float slope = t->slope ? ((const float *)t->slope->data)[channel] : 0;
+    const float *residual = t->residual ? (const float *)t->residual->data + at : NULL;
+    for (int64_t p = 0; p < pixels; p++)
+        y[at + p] = vt_tail_apply(&t->tail, t->sums[p], slope, residual ? residual[p] : 0);
+}
+
+static enum vultus_status run(const struct vt_op_call *call, struct transposed *t, struct vultus_error *error) {
+    struct vt_tensor *out;
+    void *sums = NULL;
+    const int64_t dims[4] = {t->x->dims[0], t->group_out * t->window.group, t->out[0], t->out[1]};
+    enum vultus_status status = vt_op_alloc(call, VT_DTYPE_F32, 4, dims, &out, error);
+    if (!status) status = vt_op_scratch(call, t->out[0] * t->out[1], sizeof(double), &sums, error);
+    if (!status) status = vt_op_expect_residual(call, t->residual, out, error);
+    if (status || vt_tensor_count(out) == 0) return status;
+    t->sums = sums;
+    for (int64_t image = 0; image < dims[0]; image++)
+        for (int64_t channel = 0; channel < dims[1]; channel++)
+            run_channel(t, image, channel, (image * dims[1] + channel) * dims[2] * dims[3], out->data);
+    return VULTUS_OK;
 }
 
 enum vultus_status vt_run_conv_transpose(const struct vt_op_call *call, struct vultus_error *error) {
     struct transposed t = {.x = vt_op_input(call, 0), .weight = vt_op_input(call, 1), .bias = vt_op_input(call, 2)};
-    struct vt_tensor *out;
-    void *sums = NULL;
     enum vultus_status status = resolve(call, &t, error);
-    if (status) return status;
-    const int64_t dims[4] = {t.x->dims[0], t.group_out * t.window.group, t.out[0], t.out[1]};
-    status = vt_op_alloc(call, VT_DTYPE_F32, 4, dims, &out, error);
-    if (!status) status = vt_op_scratch(call, t.out[0] * t.out[1], sizeof(double), &sums, error);
-    if (status || vt_tensor_count(out) == 0) return status;
-    t.sums = sums;
-    for (int64_t image = 0; image < dims[0]; image++)
-        for (int64_t channel = 0; channel < dims[1]; channel++)
-            run_channel(&t, image, channel, (float *)out->data + (image * dims[1] + channel) * dims[2] * dims[3]);
-    return VULTUS_OK;
+    return status ? status : run(call, &t, error);
+}
+
+enum vultus_status vt_run_fused_conv_transpose(const struct vt_op_call *call, struct vultus_error *error) {
+    struct transposed t = {.x = vt_op_input(call, 0),
+        .weight = vt_op_input(call, 1),
+        .bias = vt_op_input(call, 2),
+        .slope = vt_op_input(call, 4),
+        .residual = vt_op_input(call, 5)};
+    enum vultus_status status = resolve(call, &t, error);
+    if (!status && vt_op_input(call, 3))
+        status = vt_op_fail(call, error, VULTUS_ERROR_INVALID, "there must be no border");
+    if (!status) status = vt_op_expect_channels(call, 4, "the slope", t.group_out * t.window.group, error);
+    if (!status) status = vt_op_expect_f32(call, 5, 4, 4, error);
+    if (!status) status = vt_op_tail(call, t.slope, &t.tail, error);
+    return status ? status : run(call, &t, error);
 }

@@ -96,6 +96,7 @@ static const struct {
     [VT_OP_QUANTIZE_LINEAR] = {vt_run_quantize, false},
     [VT_OP_DEQUANTIZE_LINEAR] = {vt_run_dequantize, false},
     [VT_OP_CAST_LIKE] = {vt_run_cast_like, false},
+    [VT_OP_FUSED_CONV_TRANSPOSE] = {vt_run_fused_conv_transpose, true},
 };
 
 enum vultus_status vt_op_fail(
@@ -292,6 +293,14 @@ enum vultus_status vt_op_read_axes(const struct vt_op_call *call, size_t index, 
         marked[axis] = true;
     }
     return status;
+}
+
+enum vultus_status vt_op_expect_residual(const struct vt_op_call *call, const struct vt_tensor *residual,
+    const struct vt_tensor *result, struct vultus_error *error) {
+    char added[128], to[128];
+    if (!residual || vt_tensor_same_shape(residual, result)) return VULTUS_OK;
+    return vt_op_fail(call, error, VULTUS_ERROR_INVALID, "the residual is %s, the result %s",
+        vt_tensor_describe(residual, added, sizeof added), vt_tensor_describe(result, to, sizeof to));
 }
 
 enum vultus_status vt_op_tail(

@@ -9,7 +9,7 @@
 /* Runs one call whose input count, output count and tensors vt_op_run has checked; every output starts zeroed. */
 typedef enum vultus_status vt_op_runner(const struct vt_op_call *call, struct vultus_error *error);
 
-vt_op_runner vt_run_conv, vt_run_fused_conv, vt_run_conv_transpose;
+vt_op_runner vt_run_conv, vt_run_fused_conv, vt_run_conv_transpose, vt_run_fused_conv_transpose;
 vt_op_runner vt_run_gemm, vt_run_matmul, vt_run_fused_gemm;
 vt_op_runner vt_run_batch_norm, vt_run_instance_norm, vt_run_group_norm, vt_run_affine;
 vt_op_runner vt_run_layer_norm, vt_run_lp_norm;
@@ -55,6 +55,10 @@ enum vultus_status vt_op_expect_f32(
 /* An error unless the input is missing or float32 with `count` elements, one per channel (or output feature). */
 enum vultus_status vt_op_expect_channels(
     const struct vt_op_call *call, size_t index, const char *what, int64_t count, struct vultus_error *error);
+
+/* An error unless there is no residual or it has the result's shape. */
+enum vultus_status vt_op_expect_residual(const struct vt_op_call *call, const struct vt_tensor *residual,
+    const struct vt_tensor *result, struct vultus_error *error);
 
 /* An axis in [-rank, rank) made non-negative. */
 enum vultus_status vt_op_axis(

@@ -98,26 +98,28 @@ static bool has_no_tail(const struct vt_node *node, size_t residual_index) {
     return tail.act1 == VT_ACT_NONE && tail.act2 == VT_ACT_NONE && !vt_rewrite_input(node, residual_index);
 }
 
-/* Weights are values[channel][inner] (Conv) or values[outer][channel] (Gemm). */
-static void scale_weights(float *values, const struct vt_tensor *weights, bool conv, const double *scale) {
-    int64_t channels = weights->dims[conv ? 0 : 1], outer = conv ? 1 : weights->dims[0];
-    int64_t inner = conv ? weights->dims[1] * weights->dims[2] * weights->dims[3] : 1;
+/* Weights are values[outer][channel][inner], the channel being axis `axis`. */
+static void scale_weights(float *values, const struct vt_tensor *weights, int axis, const double *scale) {
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < axis; i++) outer *= weights->dims[i];
+    for (int i = axis + 1; i < weights->rank; i++) inner *= weights->dims[i];
     for (int64_t o = 0; o < outer; o++)
-        for (int64_t c = 0; c < channels; c++)
+        for (int64_t c = 0; c < weights->dims[axis]; c++)
             for (int64_t i = 0; i < inner; i++, values++) *values = (float)(*values * scale[c]);
 }
 
 static enum vultus_status scale_linear(
     struct vt_rewrite *rewrite, struct vt_node *node, const struct vt_channel_affine *affine, bool *folded) {
-    bool conv = node->op == VT_OP_FUSED_CONV;
+    bool gemm = node->op == VT_OP_FUSED_GEMM;
+    int axis = node->op == VT_OP_FUSED_CONV ? 0 : 1; /* a ConvTranspose of several groups has fewer channels there */
     const struct vt_tensor *weights = vt_rewrite_f32(node->inputs[1]);
-    if (!weights || weights->rank != (conv ? 4 : 2) || weights->dims[conv ? 0 : 1] != affine->channels ||
-        !vt_affine_is_channels(node, 2, affine->channels) || !has_no_tail(node, conv ? 5 : 4))
+    if (!weights || weights->rank != (gemm ? 2 : 4) || weights->dims[axis] != affine->channels ||
+        !vt_affine_is_channels(node, 2, affine->channels) || !has_no_tail(node, gemm ? 4 : 5))
         return VULTUS_OK;
     float *values = vt_rewrite_writable(rewrite, node, 1);
     float *bias = vt_affine_writable_bias(rewrite, node, affine->channels);
     if (!values || !bias) return vt_rewrite_no_memory(rewrite);
-    scale_weights(values, weights, conv, affine->scale);
+    scale_weights(values, weights, axis, affine->scale);
     for (int64_t c = 0; c < affine->channels; c++) bias[c] = (float)(bias[c] * affine->scale[c] + affine->shift[c]);
     *folded = true;
     return VULTUS_OK;
@@ -146,7 +148,8 @@ enum vultus_status vt_affine_fold_into_producer(
     if (!producer || vt_value_only_user(rewrite->graph, affine->x) != node) return VULTUS_OK;
     enum vultus_status status = vt_rewrite_canonicalise(rewrite, producer);
     if (status) return status;
-    if (producer->op == VT_OP_FUSED_CONV || producer->op == VT_OP_FUSED_GEMM)
+    if (producer->op == VT_OP_FUSED_CONV || producer->op == VT_OP_FUSED_CONV_TRANSPOSE ||
+        producer->op == VT_OP_FUSED_GEMM)
         status = scale_linear(rewrite, producer, affine, folded);
     else if (producer->op == VT_OP_GROUP_NORM || producer->op == VT_OP_AFFINE)
         status = scale_factors(rewrite, producer, affine, folded);

@@ -8,11 +8,14 @@ static bool is_f32_of_rank(const struct vt_value *value, int rank) {
 }
 
 static void canonicalise_conv(struct vt_rewrite *rewrite, struct vt_node *node) {
+    bool transposed = node->op == VT_OP_CONV_TRANSPOSE;
     const struct vt_tensor *weights = vt_rewrite_f32(node->inputs[1]);
     const struct vt_value *bias = vt_rewrite_input(node, 2);
     if (!weights || weights->rank != 4 || !is_f32_of_rank(node->inputs[0], 4)) return;
-    if (bias && !vt_rewrite_f32_count(bias, weights->dims[0])) return;
-    node->op = VT_OP_FUSED_CONV;
+    int64_t channels = weights->dims[0];
+    if (transposed && !vt_mul_i64(weights->dims[1], vt_attr_int(&node->attrs, "group", 1), &channels)) return;
+    if (bias && !vt_rewrite_f32_count(bias, channels)) return;
+    node->op = transposed ? VT_OP_FUSED_CONV_TRANSPOSE : VT_OP_FUSED_CONV;
     rewrite->changed++;
 }
 
@@ -66,7 +69,7 @@ static enum vultus_status canonicalise_product(struct vt_rewrite *rewrite, struc
 }
 
 enum vultus_status vt_rewrite_canonicalise(struct vt_rewrite *rewrite, struct vt_node *node) {
-    if (node->op == VT_OP_CONV) canonicalise_conv(rewrite, node);
+    if (node->op == VT_OP_CONV || node->op == VT_OP_CONV_TRANSPOSE) canonicalise_conv(rewrite, node);
     if (node->op == VT_OP_GEMM || node->op == VT_OP_MATMUL) return canonicalise_product(rewrite, node);
     return VULTUS_OK;
 }

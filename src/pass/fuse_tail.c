@@ -12,7 +12,8 @@ struct tail_inputs {
 
 static struct tail_inputs tail_inputs(enum vt_op op) {
     switch (op) {
-    case VT_OP_FUSED_CONV: return (struct tail_inputs){true, 4, 5};
+    case VT_OP_FUSED_CONV:
+    case VT_OP_FUSED_CONV_TRANSPOSE: return (struct tail_inputs){true, 4, 5};
     case VT_OP_FUSED_GEMM: return (struct tail_inputs){true, 3, 4};
     case VT_OP_GROUP_NORM: return (struct tail_inputs){true, NO_SUCH_INPUT, NO_SUCH_INPUT};
     case VT_OP_AFFINE: return (struct tail_inputs){true, 3, NO_SUCH_INPUT};

@@ -69,7 +69,8 @@ struct vt_rewrite_activation {
 };
 struct vt_rewrite_activation vt_rewrite_activation(const struct vt_node *node);
 
-/* Turns Conv, Gemm and MatMul of constant weights into FusedConv and FusedGemm in place; leaves others alone. */
+/* Turns Conv, ConvTranspose, Gemm and MatMul of constant weights into their fused forms in place; leaves others alone.
+ */
 enum vultus_status vt_rewrite_canonicalise(struct vt_rewrite *rewrite, struct vt_node *node);
 
 #endif

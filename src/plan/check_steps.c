@@ -106,6 +106,30 @@ static const char *conv_rule_broken(const struct operands *o) {
     return window_rule_broken(o);
 }
 
+static const char *transposed_rule_broken(const struct operands *o) {
+    const struct vt_plan_value *x = o->x, *y = o->y, *residual = input(o, 3);
+    const struct vt_window *w = &o->step->params.window;
+    if (!is_plane(x) || !is_plane(y) || y->layout != VT_LAYOUT_BLOCKED || !same_blocks(x, y))
+        return "it must read and write planes of equal blocks";
+    if (!in_range(w->kernel, 2, 1) || !in_range(w->stride, 2, 1) || !in_range(w->dilation, 2, 1) ||
+        !in_range(w->pad, 4, 0) || w->stride[0] > VT_PLAN_MAX_TRANSPOSED_STRIDE ||
+        w->stride[1] > VT_PLAN_MAX_TRANSPOSED_STRIDE)
+        return "its window's numbers must be in range";
+    if (w->group != 1) return "it must have one group";
+    for (int axis = 0; axis < 2; axis++) {
+        int64_t reach[2];
+        vt_plan_transposed_reach(w, axis, x->dims[2 + axis], y->dims[2 + axis], reach);
+        if (x->pad[axis] < reach[0] || x->pad[axis + 2] < reach[1])
+            return "its input's border must be as wide as what it reads there";
+        if ((reach[0] | reach[1]) != 0 && x->border != VT_PLAN_NONE) return "its input's border must be of zeros";
+    }
+    if (!is_channel_vector(o, input(o, 1), y->dims[1]) || !is_channel_vector(o, input(o, 2), y->dims[1]))
+        return "bias and slope must be constant vectors of all its blocks' channels";
+    return residual && (!is_plane(residual) || !same_dims(residual, y) || !same_blocks(residual, y))
+               ? "its residual must be like its output"
+               : NULL;
+}
+
 static const char *gemm_rule_broken(const struct operands *o) {
     const struct vt_plan_value *x = o->x, *y = o->y, *residual = input(o, 3);
     const struct vt_plan_value *const matrices[] = {x, y, residual ? residual : y};
@@ -189,6 +213,30 @@ static const char *convert_rule_broken(const struct operands *o) {
     return NULL;
 }
 
+/* CONCAT and SPLIT: `parts` hold the channels of `whole` one after another. */
+static const char *parts_rule_broken(
+    const struct vt_plan *plan, const struct vt_plan_value *whole, const uint32_t *parts, uint32_t n_parts) {
+    int64_t channels = 0;
+    for (uint32_t i = 0; i < n_parts; i++) {
+        if (parts[i] == VT_PLAN_NONE) return "a part is missing";
+        const struct vt_plan_value *part = &plan->values[parts[i]];
+        if (!is_plane(part) || !same_layout(part, whole)) return "it must read and write planes of one layout";
+        if (part->dims[2] != whole->dims[2] || part->dims[3] != whole->dims[3])
+            return "its parts must have the whole's height and width";
+        if (part->dims[1] > whole->dims[1] - channels) return "its parts' channels must be the whole's";
+        channels += part->dims[1];
+    }
+    return channels == whole->dims[1] ? NULL : "its parts' channels must be the whole's";
+}
+
+static const char *concat_rule_broken(const struct operands *o) {
+    return parts_rule_broken(o->plan, o->y, o->step->inputs, o->step->n_inputs);
+}
+
+static const char *split_rule_broken(const struct operands *o) {
+    return parts_rule_broken(o->plan, o->x, o->step->outputs, o->step->n_outputs);
+}
+
 static const char *reference_rule_broken(const struct vt_plan *plan, const struct vt_plan_step *step) {
     if (step->op <= VT_OP_NONE || (unsigned)step->op >= VT_OP_COUNT) return "its operator is unknown";
     const struct vt_op_info *info = vt_op_info(step->op);
@@ -206,31 +254,38 @@ static const char *reference_rule_broken(const struct vt_plan *plan, const struc
 }
 
 static const struct {
-    uint32_t inputs;
-    bool planes, packs; /* reads and writes planes of one layout; its weights are in the packed constant */
+    uint32_t inputs, outputs; /* 0: any number */
+    bool planes, packs;       /* reads and writes planes of one layout; its weights are in the packed constant */
     const char *(*rule_broken)(const struct operands *operands);
 } kinds[VT_STEP_COUNT] = {
-    [VT_STEP_CONV] = {4, false, true, conv_rule_broken},
-    [VT_STEP_GEMM] = {4, false, true, gemm_rule_broken},
-    [VT_STEP_POOL] = {1, true, false, pool_rule_broken},
-    [VT_STEP_UPSAMPLE] = {2, true, false, upsample_rule_broken},
-    [VT_STEP_GROUP_NORM] = {3, true, false, scaling_rule_broken},
-    [VT_STEP_AFFINE] = {4, true, false, scaling_rule_broken},
-    [VT_STEP_BINARY] = {2, true, false, binary_rule_broken},
-    [VT_STEP_CONVERT] = {1, false, false, convert_rule_broken},
+    [VT_STEP_CONV] = {4, 1, false, true, conv_rule_broken},
+    [VT_STEP_GEMM] = {4, 1, false, true, gemm_rule_broken},
+    [VT_STEP_POOL] = {1, 1, true, false, pool_rule_broken},
+    [VT_STEP_UPSAMPLE] = {2, 1, true, false, upsample_rule_broken},
+    [VT_STEP_GROUP_NORM] = {3, 1, true, false, scaling_rule_broken},
+    [VT_STEP_AFFINE] = {4, 1, true, false, scaling_rule_broken},
+    [VT_STEP_BINARY] = {2, 1, true, false, binary_rule_broken},
+    [VT_STEP_CONVERT] = {1, 1, false, false, convert_rule_broken},
+    [VT_STEP_CONV_TRANSPOSE] = {4, 1, false, true, transposed_rule_broken},
+    [VT_STEP_CONCAT] = {0, 1, true, false, concat_rule_broken},
+    [VT_STEP_SPLIT] = {1, 0, true, false, split_rule_broken},
 };
+
+static bool takes(uint32_t wanted, uint32_t n) { return wanted == 0 ? n > 0 : n == wanted; }
 
 const char *vt_plan_step_rule_broken(const struct vt_plan *plan, const struct vt_plan_step *step) {
     if (step->kind == VT_STEP_REFERENCE) return reference_rule_broken(plan, step);
     if (step->op != VT_OP_NONE || step->attrs.count) return "only reference steps have an operator and attributes";
-    if (step->n_inputs != kinds[step->kind].inputs || step->n_outputs != 1 || step->inputs[0] == VT_PLAN_NONE)
+    if (!takes(kinds[step->kind].inputs, step->n_inputs) || !takes(kinds[step->kind].outputs, step->n_outputs) ||
+        step->inputs[0] == VT_PLAN_NONE)
         return "its kind takes another number of inputs or outputs";
     struct operands o = {plan, step, &plan->values[step->inputs[0]], &plan->values[step->outputs[0]]};
     if (kinds[step->kind].planes && (!is_plane(o.x) || !is_plane(o.y) || !same_layout(o.x, o.y)))
         return "it must read and write planes of one layout";
     for (uint32_t i = 0; i < step->n_choices && kinds[step->kind].packs; i++)
         if (step->choices[i].packed == VT_PLAN_NONE) return "its tactics must have packed weights";
-    const struct vt_plan_value *slope = step->n_inputs == 4 ? input(&o, step->kind == VT_STEP_AFFINE ? 3 : 2) : NULL;
+    bool has_slope = kinds[step->kind].inputs == 4;
+    const struct vt_plan_value *slope = has_slope ? input(&o, step->kind == VT_STEP_AFFINE ? 3 : 2) : NULL;
     const char *rule = tail_rule_broken(&step->params.tail, slope);
     return rule ? rule : kinds[step->kind].rule_broken(&o);
 }

@@ -20,6 +20,7 @@
 #define VT_PLAN_MAX_OPERANDS 64 /* inputs, and outputs, of a step */
 #define VT_PLAN_MAX_BATCH 65536
 #define VT_PLAN_ALIGNMENT 64
+#define VT_PLAN_MAX_TRANSPOSED_STRIDE 16 /* of CONV_TRANSPOSE steps */
 
 enum vt_step {
 #define VT_STEP(e, name) VT_STEP_##e,
@@ -63,8 +64,8 @@ struct vt_plan_value {
 
 /* Parameters; each kind reads its own. */
 struct vt_step_params {
-    struct vt_window window; /* CONV, POOL */
-    struct vt_tail tail;     /* CONV, GEMM, AFFINE, GROUP_NORM, BINARY (act1) */
+    struct vt_window window; /* CONV, CONV_TRANSPOSE, POOL */
+    struct vt_tail tail;     /* CONV, CONV_TRANSPOSE, GEMM, AFFINE, GROUP_NORM, BINARY (act1) */
     int32_t mode;            /* POOL, BINARY */
     int32_t groups;          /* GROUP_NORM */
     float epsilon;           /* GROUP_NORM */
@@ -156,6 +157,12 @@ bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes);
 
 /* Which of a step's choices is for that many items together: the first whose max_batch covers them, else the last. */
 uint32_t vt_plan_step_choice(const struct vt_plan_step *step, int64_t batch);
+
+/*
+ * How many pixels a CONV_TRANSPOSE step reads before and behind an axis of `in` pixels for `out` results: zeros of its
+ * input's border.
+ */
+void vt_plan_transposed_reach(const struct vt_window *window, int axis, int64_t in, int64_t out, int64_t reach[2]);
 
 /*
  * Operations of a step for one item: two for each product that the direct algorithm of a convolution or matrix product

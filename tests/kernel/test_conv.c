@@ -67,9 +67,7 @@ static double tolerance(const struct conv_case *c, const struct vt_cpu_tactic *t
     return strcmp(tactic->class, "winograd4") == 0 ? 1e-5 * sqrt(products) : direct;
 }
 
-static bool exponential(enum vt_activation a) {
-    return a == VT_ACT_SIGMOID || a == VT_ACT_TANH || a == VT_ACT_ELU;
-}
+static bool exponential(enum vt_activation a) { return a == VT_ACT_SIGMOID || a == VT_ACT_TANH || a == VT_ACT_ELU; }
 
 static void check_values(const struct conv_case *c, const struct vt_cpu_tactic *tactic, const float *y) {
     const struct vt_plan_value *v = &c->values[4];

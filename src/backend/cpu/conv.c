@@ -29,7 +29,7 @@ const struct vt_plan_value *vt_conv_output(const struct vt_plan *plan, const str
     return &plan->values[step->outputs[0]];
 }
 
-static bool blocked(const struct vt_plan_value *v, const struct vt_conv_kernels *kernels) {
+bool vt_conv_is_blocked(const struct vt_plan_value *v, const struct vt_conv_kernels *kernels) {
     return v->dtype == kernels->dtype && v->layout == VT_LAYOUT_BLOCKED && v->rank == 4 && v->block == kernels->block;
 }
 
@@ -37,30 +37,35 @@ static bool blocked(const struct vt_plan_value *v, const struct vt_conv_kernels 
 static bool output_fits(const struct vt_plan_value *y, const struct vt_conv_kernels *kernels) {
     struct vt_plan_value own = *y;
     if (y->dtype == VT_DTYPE_F32) own.dtype = kernels->dtype;
-    return blocked(&own, kernels);
+    return vt_conv_is_blocked(&own, kernels);
+}
+
+bool vt_conv_outputs_fit(
+    const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels) {
+    const struct vt_plan_value *y = vt_conv_output(plan, step), *residual = vt_conv_input(plan, step, 3);
+    if (!output_fits(y, kernels)) return false;
+    if (residual == NULL) return true;
+    if (!vt_conv_is_blocked(residual, kernels)) return false;
+    for (int i = 1; i < 4; i++) {
+        if (residual->dims[i] != y->dims[i]) return false;
+    }
+    return true;
 }
 
 bool vt_conv_step_fits(
     const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels) {
     const struct vt_window *w = &step->params.window;
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
-    const struct vt_plan_value *residual = vt_conv_input(plan, step, 3);
-    if (x == NULL || x->rank != 4 || !output_fits(y, kernels)) return false;
+    if (x == NULL || x->rank != 4 || !vt_conv_outputs_fit(plan, step, kernels)) return false;
     for (int i = 0; i < 2; i++) {
         int64_t reach = (y->dims[2 + i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1;
         if (reach > x->dims[2 + i] + w->pad[i] + w->pad[2 + i]) return false;
-    }
-    if (residual != NULL) {
-        if (!blocked(residual, kernels)) return false;
-        for (int i = 1; i < 4; i++) {
-            if (residual->dims[i] != y->dims[i]) return false;
-        }
     }
     if (x->layout == VT_LAYOUT_PLAIN) return x->dtype == VT_DTYPE_F32;
     for (int i = 0; i < 4; i++) {
         if (x->pad[i] < w->pad[i]) return false;
     }
-    return blocked(x, kernels);
+    return vt_conv_is_blocked(x, kernels);
 }
 
 static bool needs_exp(enum vt_activation activation) {
@@ -96,6 +101,7 @@ void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_cal
         .kernel_columns = w->kernel[1],
         .channels = x->dims[1],
         .y_plane = vt_cpu_plane(y),
+        .y_pixel = y->block,
         .y_float32 = y->dtype == VT_DTYPE_F32,
         .residual_plane = residual != NULL ? vt_cpu_plane(residual) : 0,
         .bias = call->step->n_inputs > 1 && call->in[1] != NULL ? call->in_data[1] : NULL,
@@ -183,7 +189,7 @@ void vt_conv_clear_idle(const struct vt_conv *conv, int64_t item, int64_t row) {
     conv->kernels->clear(y, conv->y->dims[3], (int)idle);
 }
 
-void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
+void vt_conv_row_part(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
     const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row) {
     const struct vt_conv_shape *s = &conv->shape;
     int64_t block = slices->first / conv->per_block;
@@ -199,11 +205,16 @@ void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const 
     }
     tiles[split->wide - 1](s, x, w, y, residual, slices->first, split->wide_count);
     if (split->count > split->wide_count) {
-        int64_t done = split->wide_count * split->wide, elements = done * conv->y->block;
+        int64_t done = split->wide_count * split->wide, elements = done * s->y_pixel;
         if (residual != NULL) residual += elements * (int64_t)vt_dtype_size(conv->residual->dtype);
         tiles[split->wide - 2](s, (const uint8_t *)x + done * s->x_pixel * conv->x_size, w, y + elements * conv->y_size,
             residual, slices->first, split->count - split->wide_count);
     }
+}
+
+void vt_conv_row(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
+    const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row) {
+    vt_conv_row_part(conv, tiles, split, x, item, slices, row);
     if (slices->first + slices->count == conv->slices) vt_conv_clear_idle(conv, item, row);
 }
 

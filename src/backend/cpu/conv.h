@@ -30,6 +30,7 @@ struct vt_conv_shape {
     int64_t tap_count;
     int64_t w_block; /* between output blocks of the weights */
     int64_t y_plane, residual_plane;
+    int64_t y_pixel;   /* between neighbouring outputs, of y and of residual */
     bool y_float32;    /* y is, in blocks as those of a bfloat16 input */
     const float *bias; /* per output channel, padded to whole blocks; NULL: zeros */
     struct vt_conv_tail tail;
@@ -41,7 +42,8 @@ struct vt_conv_shape {
  * first pixel of `slice`. Weights: [output block][input block][kernel row][kernel column][input channel][lane], of
  * depthwise kernels, whose x is at `slice` too: [block][kernel row][kernel column][lane]. In tables of
  * bfloat16, weights of blocked inputs go in pairs of channels: [input channel / 2][lane][input channel % 2]; those of
- * depthwise kernels and of plain inputs, and these inputs, are float32.
+ * depthwise kernels and of plain inputs, and these inputs, are float32. Neighbouring outputs lie side by side, but
+ * those of transposed kernels s->y_pixel apart.
  */
 typedef void vt_conv_tiles(const struct vt_conv_shape *shape, const void *x, const void *w, void *y,
     const void *residual, int64_t slice, int64_t tiles);
@@ -99,9 +101,10 @@ struct vt_conv_kernels {
     int max_depthwise_pixels;
     /* By [stride - 1][slices - 1][pixels - 1]; one-pixel tiles serve any stride. */
     vt_conv_tiles *direct[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS];
-    vt_conv_tiles *plain[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS]; /* the same for a plain input */
-    vt_conv_tiles *depthwise[2][VT_CONV_MAX_PIXELS];                 /* any kernel */
-    vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                /* 3x3, not dilated: the same bytes, faster */
+    vt_conv_tiles *plain[2][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS];      /* the same for a plain input */
+    vt_conv_tiles *transposed[1][VT_CONV_MAX_BLOCKS][VT_CONV_MAX_PIXELS]; /* the same, outputs apart */
+    vt_conv_tiles *depthwise[2][VT_CONV_MAX_PIXELS];                      /* any kernel */
+    vt_conv_tiles *depthwise3[2][VT_CONV_MAX_PIXELS];                     /* 3x3, not dilated: the same bytes, faster */
     /* Zeros in the last `slices` slices of the block in `pixels` pixels from y on. */
     void (*clear)(void *y, int64_t pixels, int slices);
 
@@ -159,6 +162,10 @@ void vt_conv_open(const struct vt_conv_kernels *kernels, const struct vt_cpu_cal
  */
 bool vt_conv_step_fits(
     const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels);
+/* The part of it that is about y and residual, and whether a value is of the kernels' planes. */
+bool vt_conv_outputs_fit(
+    const struct vt_plan *plan, const struct vt_plan_step *step, const struct vt_conv_kernels *kernels);
+bool vt_conv_is_blocked(const struct vt_plan_value *value, const struct vt_conv_kernels *kernels);
 
 /* `width` cut into `count` parts, the first `wide_count` of `wide`, the others of wide - 1. */
 struct vt_conv_split {
@@ -185,6 +192,19 @@ void vt_conv_clear_idle(const struct vt_conv *conv, int64_t item, int64_t row);
 
 /* Units of rows: how many rows each so that all of `rows` x `others` make about the wished number of units. */
 int64_t vt_conv_rows_per_unit(int64_t rows, int64_t others, double flops, int threads);
+
+/* The same without clearing: the part of a row that begins at conv->y_data. */
+void vt_conv_row_part(const struct vt_conv *conv, vt_conv_tiles *const *tiles, const struct vt_conv_split *split,
+    const void *x, int64_t item, const struct vt_conv_slices *slices, int64_t row);
+
+/* How weights [outputs][channels][taps] of blocked convolutions are packed: per output block `per_block` numbers. */
+struct vt_conv_packing {
+    int64_t taps;
+    int64_t group; /* input channels that lie together: a block, of plain inputs 1 */
+    int64_t pair;  /* of them that lie together for each lane: 2 of bfloat16, else 1 */
+    int64_t lanes, per_block;
+};
+int64_t vt_conv_packed_index(const struct vt_conv_packing *packing, int64_t output, int64_t channel, int64_t tap);
 
 /* The drivers, one file each. */
 bool vt_conv_direct_supports(const struct vt_plan *plan, const struct vt_plan_step *step);

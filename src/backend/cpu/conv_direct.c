@@ -40,6 +40,11 @@ size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_pl
     return packed_bytes(plan, step, 1);
 }
 
+int64_t vt_conv_packed_index(const struct vt_conv_packing *p, int64_t output, int64_t channel, int64_t tap) {
+    int64_t row = (channel / p->group * p->taps + tap) * p->group + channel % p->group / p->pair * p->pair;
+    return output / p->lanes * p->per_block + row * p->lanes + output % p->lanes * p->pair + channel % p->pair;
+}
+
 /*
  * What rounding takes from one tap is given to the next: neighbouring pixels are alike, so errors that add up to
  * nothing over a kernel's taps do less harm than the nearest numbers would. float32 is not rounded.
@@ -47,17 +52,19 @@ size_t vt_conv_plain_packed_bytes(const struct vt_plan *plan, const struct vt_pl
 static void pack(
     const struct vt_plan *plan, const struct vt_plan_step *step, int64_t group, const float *weights, void *packed) {
     const struct vt_plan_value *x = vt_conv_input(plan, step, 0), *y = vt_conv_output(plan, step);
-    int64_t channels = x->dims[1], lanes = y->block, pair = w_lane(x);
-    int64_t taps = step->params.window.kernel[0] * step->params.window.kernel[1];
-    int64_t per_block = block_weights(&step->params.window, channels, group, lanes);
+    int64_t channels = x->dims[1], taps = step->params.window.kernel[0] * step->params.window.kernel[1];
+    struct vt_conv_packing packing = {.taps = taps,
+        .group = group,
+        .pair = w_lane(x),
+        .lanes = y->block,
+        .per_block = block_weights(&step->params.window, channels, group, y->block)};
     memset(packed, 0, packed_bytes(plan, step, group));
     for (int64_t o = 0; o < y->dims[1]; o++) {
         for (int64_t c = 0; c < channels; c++) {
             const float *kernel = weights + (o * channels + c) * taps;
             float carry = 0;
             for (int64_t t = 0; t < taps; t++) {
-                int64_t at = ((c / group * taps + t) * group + c % group / pair * pair) * lanes;
-                at += o / lanes * per_block + o % lanes * pair + c % pair;
+                int64_t at = vt_conv_packed_index(&packing, o, c, t);
                 vt_cpu_set(x->dtype, packed, at, kernel[t] + carry);
                 carry += kernel[t] - vt_cpu_get(x->dtype, packed, at);
             }

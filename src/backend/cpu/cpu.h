@@ -53,9 +53,10 @@ struct vt_cpu_tactic {
 
 /* Tables of tactics, one per file, each NULL-terminated, joined in cpu_tactics.c. */
 extern const struct vt_cpu_tactic *const vt_cpu_conv_tactics[]; /* own convolutions */
+extern const struct vt_cpu_tactic *const vt_cpu_conv_transpose_tactics[];
 extern const struct vt_cpu_tactic *const vt_cpu_gemm_tactics[]; /* own matrix products */
 extern const struct vt_cpu_tactic
-    *const vt_cpu_plane_tactics[]; /* pool, upsample, group norm, affine, binary, convert */
+    *const vt_cpu_plane_tactics[]; /* pool, upsample, group norm, affine, binary, convert, concat, split */
 extern const struct vt_cpu_tactic *const vt_cpu_reference_tactics[]; /* any operator, plain */
 extern const struct vt_cpu_tactic *const vt_cpu_onednn_tactics[];    /* oneDNN; empty without it */
 

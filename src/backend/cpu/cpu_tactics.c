@@ -7,8 +7,8 @@
 static const struct {
     const struct vt_cpu_tactic *const *tactics; /* NULL-terminated */
     const char *provider;
-} tables[] = {{vt_cpu_conv_tactics, "own"}, {vt_cpu_gemm_tactics, "own"}, {vt_cpu_plane_tactics, "own"},
-    {vt_cpu_onednn_tactics, "oneDNN"}, {vt_cpu_reference_tactics, "reference"}};
+} tables[] = {{vt_cpu_conv_tactics, "own"}, {vt_cpu_conv_transpose_tactics, "own"}, {vt_cpu_gemm_tactics, "own"},
+    {vt_cpu_plane_tactics, "own"}, {vt_cpu_onednn_tactics, "oneDNN"}, {vt_cpu_reference_tactics, "reference"}};
 #define N_TABLES (sizeof tables / sizeof *tables)
 
 const struct vt_cpu_tactic *vt_cpu_tactic_at(size_t i) {

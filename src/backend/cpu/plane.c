@@ -218,4 +218,5 @@ static const struct vt_cpu_tactic upsample_tactic = {
     .name = "upsample", .class = "plane", .kind = VT_STEP_UPSAMPLE, .supports = upsample_supports, .run = upsample_run};
 
 const struct vt_cpu_tactic *const vt_cpu_plane_tactics[] = {&affine_tactic, &binary_tactic, &upsample_tactic,
-    &vt_cpu_pool_tactic, &vt_cpu_global_pool_tactic, &vt_cpu_group_norm_tactic, &vt_cpu_convert_tactic, NULL};
+    &vt_cpu_pool_tactic, &vt_cpu_global_pool_tactic, &vt_cpu_group_norm_tactic, &vt_cpu_convert_tactic,
+    &vt_cpu_concat_tactic, &vt_cpu_split_tactic, NULL};

@@ -53,5 +53,6 @@ bool vt_plane_same_shape(const struct vt_plan_value *a, const struct vt_plan_val
 extern const struct vt_cpu_tactic vt_cpu_pool_tactic, vt_cpu_global_pool_tactic; /* plane_pool.c */
 extern const struct vt_cpu_tactic vt_cpu_group_norm_tactic;                      /* plane_norm.c */
 extern const struct vt_cpu_tactic vt_cpu_convert_tactic;                         /* plane_convert.c */
+extern const struct vt_cpu_tactic vt_cpu_concat_tactic, vt_cpu_split_tactic;     /* plane_channels.c */
 
 #endif

@@ -242,6 +242,34 @@ static void test_clock_goes_on(void **state) {
     assert_true(vt_ms_since(start) >= 1);
 }
 
+static void expect_arm(const char *midr, const char *cpuinfo, const char *wanted) {
+    char text[64] = "";
+    assert_int_equal(vt_cpu_arm_model(midr, cpuinfo, text, sizeof text), wanted != NULL);
+    assert_string_equal(text, wanted ? wanted : "");
+}
+
+/* Texts as Linux gives them. */
+static void test_arm_models(void **state) {
+    (void)state;
+    static const char orin[] = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\nBogoMIPS\t: 62.50\n"
+                               "Features\t: fp asimd\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+                               "CPU variant\t: 0x0\nCPU part\t: 0xd42\nCPU revision\t: 1\n\nprocessor\t: 1\n"
+                               "CPU implementer\t: 0x41\nCPU variant\t: 0x1\nCPU part\t: 0xd0b\nCPU revision\t: 0\n";
+    expect_arm("0x00000000410fd421\n", NULL, "Cortex-A78AE r0p1");
+    expect_arm("0x00000000413fd0c1\n", orin, "Neoverse-N1 r3p1");
+    expect_arm(NULL, orin, "Cortex-A78AE r0p1");
+    expect_arm("", orin, "Cortex-A78AE r0p1");
+    expect_arm("0x410fd421 and more", orin, "Cortex-A78AE r0p1");
+    expect_arm("0x00000000611f0220\n", NULL, "Arm implementer 0x61 part 0x022 r1p0");
+    expect_arm("0x4e0f0040", "", "Carmel r0p0");
+    expect_arm(NULL, NULL, NULL);
+    expect_arm("0x0", "", NULL);
+    expect_arm("none", "processor\t: 0\nvendor_id\t: GenuineIntel\n", NULL);
+    expect_arm(NULL, "CPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t:\nCPU revision\t: 1\n", NULL);
+    expect_arm(NULL, "CPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd42\n", NULL);
+    expect_arm(NULL, "CPU implementer\t: 0xfffffffffffffffff\n", NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_features_are_those_of_the_kernel),
@@ -253,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_denormals),
         cmocka_unit_test(test_clock_goes_on),
+        cmocka_unit_test(test_arm_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

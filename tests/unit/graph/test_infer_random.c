@@ -378,6 +378,17 @@ static void make_conv_transpose(struct call *call) {
     if (!pick(0, 3)) add_ints(call, "output_shape", 2, (const int64_t[]){pick(4, 30), pick(4, 30)});
 }
 
+static void make_fused_conv_transpose(struct call *call) {
+    int64_t in = pick(1, 3), out = pick(1, 3), size = pick(3, 5);
+    add_data(call, 4, (const int64_t[]){1, in, size, size});
+    add_data(call, 4, (const int64_t[]){in, out, 2, 2});
+    add_data(call, 1, &out);
+    skip_input(call);
+    skip_input(call);
+    add_data(call, 4, (const int64_t[]){1, out, 2 * size, 2 * size});
+    add_ints(call, "strides", 2, (const int64_t[]){2, 2});
+}
+
 static void make_places(struct call *call) {
     make_pool(call);
     call->n_outputs = 2;
@@ -496,8 +507,8 @@ static struct vt_graph *infer_call(const struct call *call, struct symbols *symb
     assert_int_equal(vt_graph_create(0, &graph, &error), VULTUS_OK);
     for (size_t i = 0; i < call->n_inputs; ++i) {
         bool is_data = call->inputs[i].dtype == VT_DTYPE_F32 && !(call->op == VT_OP_RESIZE && i == 2);
-        bool is_convolution =
-            call->op == VT_OP_CONV || call->op == VT_OP_FUSED_CONV || call->op == VT_OP_CONV_TRANSPOSE;
+        bool is_convolution = call->op == VT_OP_CONV || call->op == VT_OP_FUSED_CONV ||
+                              call->op == VT_OP_CONV_TRANSPOSE || call->op == VT_OP_FUSED_CONV_TRANSPOSE;
         bool is_weight = is_convolution && i == 1;
         if (call->given[i]) inputs[i] = make_input(graph, &call->inputs[i], is_data, is_weight ? NULL : symbols);
     }
@@ -621,6 +632,7 @@ static struct plan plans[] = {
     {VT_OP_GROUP_NORM, make_group_norm, 100},
     {VT_OP_AFFINE, make_affine, 100},
     {VT_OP_CONV_TRANSPOSE, make_conv_transpose, 100},
+    {VT_OP_FUSED_CONV_TRANSPOSE, make_fused_conv_transpose, 80},
     {VT_OP_MAX_POOL, make_places, 80},
     {VT_OP_LAYER_NORM, make_layer_norm, 100},
     {VT_OP_LP_NORM, make_softmax, 100},

@@ -28,6 +28,7 @@ static const char *usual_inputs(enum vt_op op) {
     case VT_OP_CONV: return "441";
     case VT_OP_CONV_TRANSPOSE: return "44-";
     case VT_OP_FUSED_CONV: return "441114";
+    case VT_OP_FUSED_CONV_TRANSPOSE: return "441-14";
     case VT_OP_GEMM: return "222";
     case VT_OP_FUSED_GEMM: return "22112";
     case VT_OP_BATCH_NORM: return "41111";

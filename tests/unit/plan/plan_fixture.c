@@ -41,9 +41,10 @@ static void vector(struct vt_plan *plan, enum sample_value id, const char *name,
     place(plan, describe(plan, id, name, dtype, VT_STORAGE_CONSTANT, 1, &count));
 }
 
-static void plane(struct vt_plan *plan, enum sample_value id, const char *name, int64_t side, int32_t pad) {
+static void plane(
+    struct vt_plan *plan, enum sample_value id, const char *name, int64_t channels, int64_t side, int32_t pad) {
     struct vt_plan_value *v =
-        describe(plan, id, name, VT_DTYPE_F32, VT_STORAGE_ARENA, 4, (int64_t[]){1, 20, side, side});
+        describe(plan, id, name, VT_DTYPE_F32, VT_STORAGE_ARENA, 4, (int64_t[]){1, channels, side, side});
     v->layout = VT_LAYOUT_BLOCKED;
     v->block = BLOCK;
     for (int i = 0; i < 4; i++) v->pad[i] = pad;
@@ -64,15 +65,20 @@ static void fill_values(struct vt_plan *plan) {
     vector(plan, SAMPLE_CONV_SLOPE, "conv.slope", VT_DTYPE_F32, 32);
     vector(plan, SAMPLE_CONV_PACKED, "conv", VT_DTYPE_U8, 96);
     vector(plan, SAMPLE_CONV_BORDER, "bn.border", VT_DTYPE_F32, 32);
-    plane(plan, SAMPLE_CONV, "conv", 8, 1);
-    plane(plan, SAMPLE_POOLED, "pool", 4, 0);
-    plane(plan, SAMPLE_UPSAMPLED, "up", 8, 0);
+    plane(plan, SAMPLE_CONV, "conv", 20, 8, 1);
+    plane(plan, SAMPLE_POOLED, "pool", 20, 4, 0);
+    plane(plan, SAMPLE_UPSAMPLED, "up", 20, 8, 0);
     vector(plan, SAMPLE_SCALE, "scale", VT_DTYPE_F32, 32);
     vector(plan, SAMPLE_SHIFT, "shift", VT_DTYPE_F32, 32);
-    plane(plan, SAMPLE_NORMED, "norm", 8, 0);
-    plane(plan, SAMPLE_AFFINE, "affine", 8, 0);
-    plane(plan, SAMPLE_AVERAGE, "average", 1, 0);
-    plane(plan, SAMPLE_PRODUCT, "product", 8, 0);
+    plane(plan, SAMPLE_NORMED, "norm", 20, 8, 0);
+    plane(plan, SAMPLE_AFFINE, "affine", 20, 8, 0);
+    plane(plan, SAMPLE_AVERAGE, "average", 20, 1, 0);
+    plane(plan, SAMPLE_PRODUCT, "product", 20, 8, 0);
+    vector(plan, SAMPLE_LARGER_PACKED, "larger", VT_DTYPE_U8, 80);
+    plane(plan, SAMPLE_LARGER, "larger", 20, 8, 0);
+    plane(plan, SAMPLE_FIRST, "first", 12, 8, 0);
+    plane(plan, SAMPLE_REST, "rest", 8, 8, 0);
+    plane(plan, SAMPLE_JOINED, "joined", 20, 8, 0);
     plain(plan, SAMPLE_TRANSPOSED, "transposed", VT_STORAGE_ARENA, 0, 4, (int64_t[]){1, 8, 8, 20});
     plan->values[SAMPLE_FLAT] = plan->values[SAMPLE_TRANSPOSED];
     plan->values[SAMPLE_FLAT].name = "flat";
@@ -92,7 +98,7 @@ static struct vt_plan_step *add_step(
     struct vt_plan_step *s = &plan->steps[plan->n_steps++];
     *s = (struct vt_plan_step){.kind = kind, .name = name, .n_outputs = 1, .n_choices = 1};
     s->inputs = must(vt_arena_alloc_array(&plan->arena, MOST_OPERANDS, sizeof *s->inputs));
-    s->outputs = must(vt_arena_alloc_array(&plan->arena, 1, sizeof *s->outputs));
+    s->outputs = must(vt_arena_alloc_array(&plan->arena, 2, sizeof *s->outputs));
     for (; inputs[s->n_inputs] != -1; s->n_inputs++)
         s->inputs[s->n_inputs] = inputs[s->n_inputs] < 0 ? VT_PLAN_NONE : (uint32_t)inputs[s->n_inputs];
     s->outputs[0] = output;
@@ -148,7 +154,15 @@ static void fill_steps(struct vt_plan *plan) {
     s->params.mode = VT_POOL_GLOBAL_AVERAGE;
     s = add_step(plan, VT_STEP_BINARY, "mul", (int[]){SAMPLE_AFFINE, SAMPLE_AVERAGE, -1}, SAMPLE_PRODUCT, "binary");
     s->params.mode = VT_BINARY_MUL;
-    s = add_step(plan, VT_STEP_CONVERT, "nhwc", (int[]){SAMPLE_PRODUCT, -1}, SAMPLE_TRANSPOSED, "convert");
+    s = add_step(plan, VT_STEP_CONV_TRANSPOSE, "larger",
+        (int[]){SAMPLE_POOLED, SAMPLE_CONV_BIAS, -2, SAMPLE_PRODUCT, -1}, SAMPLE_LARGER, "conv_transpose:avx512");
+    fill_window(s, 2, 2, 0);
+    s->params.tail.act2 = VT_ACT_HARD_SWISH;
+    s->choices[0].packed = SAMPLE_LARGER_PACKED;
+    s = add_step(plan, VT_STEP_SPLIT, "split", (int[]){SAMPLE_LARGER, -1}, SAMPLE_FIRST, "split");
+    s->outputs[s->n_outputs++] = SAMPLE_REST;
+    add_step(plan, VT_STEP_CONCAT, "concat", (int[]){SAMPLE_REST, SAMPLE_FIRST, -1}, SAMPLE_JOINED, "concat");
+    s = add_step(plan, VT_STEP_CONVERT, "nhwc", (int[]){SAMPLE_JOINED, -1}, SAMPLE_TRANSPOSED, "convert");
     s->params.perm_rank = 4;
     memcpy(s->params.perm, (int32_t[VT_MAX_RANK]){0, 2, 3, 1}, sizeof s->params.perm);
     s = add_step(plan, VT_STEP_GEMM, "fc", (int[]){SAMPLE_FLAT, SAMPLE_GEMM_BIAS, -2, -2, -1}, SAMPLE_GEMM, "gemm");

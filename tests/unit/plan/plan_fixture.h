@@ -20,6 +20,11 @@ enum sample_value {
     SAMPLE_AFFINE,
     SAMPLE_AVERAGE, /* blocked [1,20,1,1] */
     SAMPLE_PRODUCT,
+    SAMPLE_LARGER_PACKED,
+    SAMPLE_LARGER,     /* blocked [1,20,8,8] from the pooled 4x4 */
+    SAMPLE_FIRST,      /* its channels: 12, */
+    SAMPLE_REST,       /* and 8 */
+    SAMPLE_JOINED,     /* the other way round */
     SAMPLE_TRANSPOSED, /* plain [1,8,8,20] */
     SAMPLE_FLAT,       /* a view of it: plain [8,160] */
     SAMPLE_GEMM_PACKED,
@@ -36,6 +41,9 @@ enum sample_step {
     SAMPLE_STEP_AFFINE,
     SAMPLE_STEP_AVERAGE,
     SAMPLE_STEP_BINARY,
+    SAMPLE_STEP_CONV_TRANSPOSE,
+    SAMPLE_STEP_SPLIT,
+    SAMPLE_STEP_CONCAT,
     SAMPLE_STEP_CONVERT,
     SAMPLE_STEP_GEMM,
     SAMPLE_STEP_REFERENCE,

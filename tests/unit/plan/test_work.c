@@ -24,6 +24,7 @@ static void test_flops(void **state) {
     for (int i = 0; i < SAMPLE_STEPS; i++) {
         double wanted = 0;
         if (i == SAMPLE_STEP_CONV) wanted = 2.0 * (20 * 8 * 8) * (3 * 3 * 3);
+        if (i == SAMPLE_STEP_CONV_TRANSPOSE) wanted = 2.0 * (20 * 4 * 4) * (20 * 2 * 2);
         if (i == SAMPLE_STEP_GEMM) wanted = 2.0 * (8 * 5) * 160;
         assert_true(vt_plan_step_flops(plan, &plan->steps[i]) == wanted);
     }
@@ -50,6 +51,9 @@ static void test_flops_of_reference_steps(void **state) {
     /* A grouped convolution: each output is a sum over 2 of 4 channels and 3x5 taps. */
     assert_true(reference_flops(VT_OP_CONV, VALUE(4, 1, 4, 9, 9), VALUE(4, 6, 2, 3, 5), VALUE(4, 1, 6, 7, 5), NULL) ==
                 2.0 * (6 * 7 * 5) * (2 * 3 * 5));
+    /* A transposed one: each of its inputs goes into 2 channels of its group at 3x5 places. */
+    assert_true(reference_flops(VT_OP_CONV_TRANSPOSE, VALUE(4, 1, 4, 9, 9), VALUE(4, 4, 2, 3, 5),
+                    VALUE(4, 1, 4, 11, 13), NULL) == 2.0 * (4 * 9 * 9) * (2 * 3 * 5));
     assert_true(reference_flops(VT_OP_MATMUL, VALUE(3, 7, 2, 3), VALUE(2, 3, 4), VALUE(3, 7, 2, 4), NULL) ==
                 2.0 * (7 * 2 * 4) * 3);
     assert_true(reference_flops(VT_OP_GEMM, VALUE(2, 2, 3), VALUE(2, 3, 4), VALUE(2, 2, 4), NULL) == 2.0 * (2 * 4) * 3);

@@ -33,6 +33,7 @@ const struct vt_conv_kernels VT_CONV_KERNELS = {
     .max_pixels = {MAX_PIXELS_1, MAX_PIXELS_2, MAX_PIXELS_3, MAX_PIXELS_4},
     .max_depthwise_pixels = MAX_DEPTHWISE_PIXELS,
     .direct = {FOR_BLOCKS_AND_TILES(DIRECT_ENTRY, direct, 1) FOR_BLOCKS_AND_TILES(DIRECT_ENTRY, direct, 2)},
+    .transposed = {FOR_BLOCKS_AND_TILES(DIRECT_ENTRY, transposed, 1)},
     .plain = {FOR_BLOCKS_AND_TILES(DIRECT_ENTRY, plain, 1) FOR_BLOCKS_AND_TILES(DIRECT_ENTRY, plain, 2)},
     .depthwise = {FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise, 1) FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise, 2)},
     .depthwise3 = {FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise3, 1) FOR_DEPTHWISE(DEPTHWISE_ENTRY, depthwise3, 2)},
