@@ -344,5 +344,21 @@ def quantised():
     return Export(net.model(13, {'x': ['batch', 3, 8, 8]}, [x]), {'x': picture(1, 3, 8, 8)})
 
 
-EXPORTS = [scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, arcface_dynamo_functions,
+def decoder_torch2():
+    """An encoder and decoder, PyTorch 2.x, opset 17: mobile activations, channel shuffles, deconvolutions with norms."""
+    net = Net(9, '/net/{}')
+    x = net('HardSwish', net.conv('x', 3, 24, stride=2))
+    left, right = net('Split', x, net.ints(9, 15), n=2, axis=1)
+    right = net('Elu', net.conv(right, 15, 15, group=15), alpha=0.7)
+    small = net('HardSwish', net.conv(net('Concat', right, left, right, axis=1), 39, 40, stride=2))
+    up = net('ConvTranspose', small, net.weight(40, 24, 2, 2), net.weight(24), kernel_shape=[2, 2], strides=[2, 2])
+    up = net('Elu', net.batch_norm(up, 24))
+    up = net('HardSigmoid', net('Add', net.conv(up, 24, 24), x), alpha=1 / 6, beta=0.5)
+    out = net('ConvTranspose', net('HardSwish', net('Concat', up, x, axis=-3)), net.weight(48, 6, 4, 4),
+              kernel_shape=[4, 4], strides=[2, 2], pads=[1] * 4)
+    out = net('LeakyRelu', net('Clip', out, net.constant(np.array(-2, np.float32)), net.constant(np.array(3, np.float32))))
+    return Export(net.model(17, {'x': ['batch', 3, 20, 28]}, [out]), {'x': picture(1, 3, 20, 28)})
+
+
+EXPORTS = [decoder_torch2, scrfd_torch1, arcface_torch1, mobile_torch2_half, arcface_dynamo, arcface_dynamo_functions,
            transformer_head_dynamo, arcface_mxnet, retinaface_mxnet, retinaface_paddle, quantised]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as real exporters write them, interpreted and as plans, against onnxruntime."""
+import json
 import re
 import subprocess
 
@@ -8,10 +9,10 @@ import pytest
 np = pytest.importorskip('numpy')
 onnx = pytest.importorskip('onnx')
 ort = pytest.importorskip('onnxruntime')
-from exports import EXPORTS  # noqa: E402
+import exports  # noqa: E402
 
 
-@pytest.fixture(scope='module', params=EXPORTS, ids=lambda make: make.__name__)
+@pytest.fixture(scope='module', params=exports.EXPORTS, ids=lambda make: make.__name__)
 def export(request):
     return request.param()
 
@@ -85,3 +86,11 @@ def test_in_batches(export, path, session, vultus, tmp_path):
     outputs = run_plan(vultus, export, path, {name: np.concatenate(items)}, tmp_path)
     for i, x in enumerate(items):
         compare([output[i:i + 1] for output in outputs], session.run(None, {name: x}), export.tolerance)
+
+
+def test_all_of_it_has_kernels(vultus, tmp_path):
+    """No step of a network of such operators is left to the reference implementation."""
+    onnx.save(exports.decoder_torch2().model, tmp_path / 'decoder.onnx')
+    built = json.loads(vultus('build', tmp_path / 'decoder.onnx', '--input-size', '28x20', '--out', tmp_path, '--json').out)
+    kinds = {tactic.split(':')[0] for tactic in built['tactics']}
+    assert 'reference' not in kinds and {'conv_transpose', 'concat', 'split'} <= kinds

@@ -12,6 +12,16 @@ static void test_convolutions(void **state) {
     assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV), 3);
 }
 
+static void test_transposed_convolutions(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *x = input(t, DIMS(2, 4, 5, 3)), *weights = uniform(t, -1, 1, DIMS(4, 3, 2, 3));
+    output(t, NODE(t, VT_OP_CONV_TRANSPOSE, ATTRS(ATTR_INTS("strides", 2, 3)), x, weights, uniform(t, -1, 1, DIMS(3))));
+    output(t, NODE(t, VT_OP_CONV_TRANSPOSE, ATTRS(attr_int("group", 2)), x, weights, uniform(t, -1, 1, DIMS(6))));
+    output(t, NODE(t, VT_OP_CONV_TRANSPOSE, NO_ATTRS, x, input(t, DIMS(4, 3, 1, 1))));
+    expect_pass(t, vt_pass_canonicalise, true);
+    assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV_TRANSPOSE), 2);
+}
+
 static void product(
     struct pass_test *t, struct vt_value *x, int64_t trans_b, float alpha, float beta, struct vt_value *c) {
     struct vt_value *b = trans_b ? uniform(t, -1, 1, DIMS(7, 5)) : uniform(t, -1, 1, DIMS(5, 7));
@@ -66,6 +76,7 @@ static void test_what_has_no_fused_form_stays(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         PASS_TEST(test_convolutions),
+        PASS_TEST(test_transposed_convolutions),
         PASS_TEST(test_products),
         PASS_TEST(test_fitting_weights_are_not_copied),
         PASS_TEST(test_bias_per_column_of_a_single_row),

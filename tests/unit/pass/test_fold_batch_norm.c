@@ -28,6 +28,20 @@ static void test_after_convolutions(void **state) {
     expect_only(t, VT_OP_FUSED_CONV, 4);
 }
 
+/* Of several groups each weight serves several channels' places: left alone. */
+static void test_after_transposed_convolutions(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *x = input(t, DIMS(1, 4, 5, 3)), *weights = uniform(t, -1, 1, DIMS(4, 3, 2, 3));
+    struct vt_value *plain =
+        NODE(t, VT_OP_CONV_TRANSPOSE, ATTRS(ATTR_INTS("strides", 2, 3)), x, weights, uniform(t, -1, 1, DIMS(3)));
+    struct vt_value *grouped = NODE(t, VT_OP_CONV_TRANSPOSE, ATTRS(attr_int("group", 2)), x, weights);
+    output(t, batch_norm(t, plain));
+    output(t, batch_norm(t, grouped));
+    expect_pass(t, vt_pass_fold_batch_norm, true);
+    assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV_TRANSPOSE), 2);
+    assert_int_equal(t->graph->n_nodes, 3);
+}
+
 static void test_after_products(void **state) {
     struct pass_test *t = *state;
     struct vt_value *x = input(t, DIMS(3, 10));
@@ -406,6 +420,7 @@ static void test_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         PASS_TEST(test_after_convolutions),
+        PASS_TEST(test_after_transposed_convolutions),
         PASS_TEST(test_after_products),
         PASS_TEST(test_after_group_norm_and_affine),
         PASS_TEST(test_a_result_that_others_read_is_not_scaled),

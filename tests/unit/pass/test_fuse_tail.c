@@ -52,6 +52,19 @@ static void test_products_norms_and_affine(void **state) {
     assert_int_equal(t->graph->n_nodes, 3);
 }
 
+static void test_transposed_convolutions(void **state) {
+    struct pass_test *t = *state;
+    struct vt_value *x = input(t, DIMS(1, 3, 4, 5)), *residual = input(t, DIMS(1, 4, 8, 10)), *y[3];
+    for (int i = 0; i < 3; i++)
+        y[i] = NODE(t, VT_OP_FUSED_CONV_TRANSPOSE, ATTRS(ATTR_INTS("strides", 2, 2)), x,
+            uniform(t, -1, 1, DIMS(3, 4, 2, 2)), uniform(t, -1, 1, DIMS(4)));
+    output(t, NODE(t, VT_OP_PRELU, NO_ATTRS, y[0], uniform(t, -1, 1, DIMS(4, 1, 1))));
+    output(t, NODE(t, VT_OP_HARD_SWISH, NO_ATTRS, NODE(t, VT_OP_ADD, NO_ATTRS, residual, y[1])));
+    output(t, NODE(t, VT_OP_ADD, NO_ATTRS, NODE(t, VT_OP_ELU, NO_ATTRS, y[2]), residual));
+    expect_pass(t, vt_pass_fuse_tail, true);
+    assert_int_equal(t->graph->n_nodes, 3);
+}
+
 static void test_group_norm_has_no_slope(void **state) {
     struct pass_test *t = *state;
     struct vt_value *norm = NODE(t, VT_OP_GROUP_NORM, ATTRS(attr_int("num_groups", 2)), picture(t),
@@ -181,6 +194,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         PASS_TEST(test_every_activation),
         PASS_TEST(test_products_norms_and_affine),
+        PASS_TEST(test_transposed_convolutions),
         PASS_TEST(test_group_norm_has_no_slope),
         PASS_TEST(test_activations_that_stay),
         PASS_TEST(test_a_second_activation_stays),
