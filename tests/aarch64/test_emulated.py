@@ -2,6 +2,7 @@
 """The cross-built program under an emulator (VULTUS_EXE_WRAPPER) against this machine's own build in build/."""
 import json
 import os
+import sys
 
 import pytest
 
@@ -10,6 +11,7 @@ from conftest import Program
 np = pytest.importorskip('numpy')
 
 FACES = 11
+SLICE = ('AveragePool', 'BatchNormalization', 'Concat', 'Conv', 'ConvTranspose', 'Elu', 'Gemm', 'HardSwish', 'Split')
 FARTHEST = 1e-4  # cosine distance
 
 
@@ -56,3 +58,21 @@ def test_plans_of_another_processor_are_refused(root, vultus, native, tmp_path):
         if arch:
             assert plan.endswith('starter_rec-fp32-neon.plan')
         reader.fails('bench', plan, '--seconds', '0.001')
+
+
+@pytest.mark.parametrize('engine', ['interpreter', 'plan'])
+def test_a_slice_of_the_node_tests(root, build, tmp_path, engine):
+    """What a run of all of them gave is in docs/conformance.md."""
+    pytest.importorskip('onnx')
+    sys.path.insert(0, str(root / 'tests/conformance'))
+    import conformance
+    tests = [test for test in conformance.read_tests(conformance.node_tests(root), conformance.read_exclusions())
+             if test.operator in SLICE and not conformance.not_for_plans(test)]
+    if not tests:
+        pytest.skip('the node tests are not unpacked: scripts/setup.sh tests')
+    if engine == 'plan':
+        results = conformance.plan_results(build, tests, tmp_path, 'neon')
+    else:
+        results = conformance.run(build, engine, [test.line() for test in tests], tmp_path, 'neon')[1]
+    assert len(tests) > 40
+    assert [f'{test.name}: {result}' for test, result in zip(tests, results) if result != 'passed'] == []

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX's own node tests through the interpreter and through plans.
 
-usage: conformance.py [--build FOLDER] [--report FILE]     the report is docs/conformance.md
+usage: conformance.py [--build FOLDER] [--report FILE] [--emulated PROCESSOR] [--mask MASK]
+
+The report is docs/conformance.md
+
+With VULTUS_EXE_WRAPPER, an emulator and its options, the build is of another processor; --emulated names it, and only
+that section of the report is written anew.
 
 The tests come with the package onnx 1.17.0; scripts/setup.sh unpacks them (later packages only generate them).
 exclusions.txt says which do not apply, and why.
@@ -12,6 +17,7 @@ import collections
 import fnmatch
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -21,7 +27,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 VERSION = '1.17.0'
 MASKS = ('sse', 'avx2', 'avx512', 'avx512_vnni', 'amx')
 LONGEST_SECONDS = 600
+LONGEST_EMULATED_SECONDS = 7200
 NOT_ALONE = 'several operators'
+EMULATED = '## Emulated\n'
 
 # Inputs that say what shape a result has: plans are made for fixed shapes, models have them as constants.
 SHAPE_OPERANDS = {
@@ -118,10 +126,12 @@ def run(build, engine, lines, scratch, mask='native'):
     """The instruction set used, and one result a line: 'passed' or a sentence."""
     plans = scratch / f'plans-{mask}'
     plans.mkdir(parents=True, exist_ok=True)
-    program = build / 'tests' / 'conformance' / 'conform'
+    wrapper = shlex.split(os.environ.get('VULTUS_EXE_WRAPPER', ''))
+    program = [*wrapper, build / 'tests' / 'conformance' / 'conform']
     environment = {key: value for key, value in os.environ.items() if not key.startswith('VULTUS_')}
-    done = subprocess.run([program, engine, plans], input=''.join(line + '\n' for line in lines), capture_output=True,
-                          text=True, env={**environment, 'VULTUS_CPU': mask}, timeout=LONGEST_SECONDS)
+    done = subprocess.run([*program, engine, plans], input=''.join(line + '\n' for line in lines), capture_output=True,
+                          text=True, env={**environment, 'VULTUS_CPU': mask},
+                          timeout=LONGEST_EMULATED_SECONDS if wrapper else LONGEST_SECONDS)
     assert done.returncode == 0, f'conform {engine}: exit code {done.returncode}\n{done.stdout[-500:]}\n{done.stderr}'
     arch, *results = done.stdout.splitlines()
     assert len(results) == len(lines), done.stdout[-500:]
@@ -179,11 +189,22 @@ def table(tests, interpreted, planned):
     return rows
 
 
+def totals(tests, interpreted, planned):
+    passed, failed, skipped = count(tests, interpreted, lambda test: test.excluded)
+    plan_passed, plan_failed, plan_skipped = count(tests, planned, not_for_plans)
+    return [f'- interpreter: {passed} passed, {failed} failed, {skipped} not applicable',
+            f'- plans: {plan_passed} passed, {plan_failed} failed, {plan_skipped} not applicable']
+
+
+def emulated_section(tests, interpreted, planned, processor, arch):
+    return '\n'.join([
+        EMULATED, f'The same tests on {processor}, plans for {arch}. `scripts/test.sh aarch64` runs a slice of them.', '',
+        *totals(tests, interpreted, planned), ''])
+
+
 def report(tests, interpreted, planned):
     reasons = collections.Counter(test.excluded for test in tests if test.excluded)
     plan_reasons = collections.Counter(test.plan_excluded for test in tests if test.plan_excluded and not test.excluded)
-    passed, failed, skipped = count(tests, interpreted, lambda test: test.excluded)
-    plan_passed, plan_failed, plan_skipped = count(tests, planned, not_for_plans)
     return '\n'.join([
         '# Conformance', '',
         f'ONNX\'s own node tests, the {len(tests):,} that the package onnx {VERSION} ships. Written by',
@@ -192,8 +213,7 @@ def report(tests, interpreted, planned):
         'instruction set that the machine has (`VULTUS_CPU`). For plans, inputs that say what shape a result has (axes,',
         'sizes, scales, slices) are constants, as in exported networks. Tolerances are those of ONNX\'s own runner.',
         'A row counts models of that operator alone; the last but one those of several (functions spelled out).', '',
-        f'- interpreter: {passed} passed, {failed} failed, {skipped} not applicable',
-        f'- plans: {plan_passed} passed, {plan_failed} failed, {plan_skipped} not applicable', '',
+        *totals(tests, interpreted, planned), '',
         '## By operator', '', *table(tests, interpreted, planned), '',
         '## Not applicable', '', '`tests/conformance/exclusions.txt` has a line for each operator or test.', '',
         '| reason | tests |', '| --- | --- |',
@@ -205,22 +225,35 @@ def node_tests(root):
     return root / 'build' / 'onnx-node-tests' / VERSION
 
 
+def written_report(root):
+    """(what this machine has to confirm, what an emulated one said)"""
+    path = root / 'docs' / 'conformance.md'
+    own, mark, emulated = (path.read_text() if path.exists() else '').partition('\n' + EMULATED)
+    return own, mark + emulated
+
+
 def main():
     root = HERE.parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--build', type=pathlib.Path, default=root / 'build')
     parser.add_argument('--report', type=pathlib.Path)
+    parser.add_argument('--emulated', metavar='PROCESSOR')
+    parser.add_argument('--mask', default='native', help='of VULTUS_CPU, for the plans')
     options = parser.parse_args()
     scratch = options.build / 'conformance'
     tests = read_tests(node_tests(root), read_exclusions())
     assert tests, f'there are no tests in {node_tests(root)}; scripts/setup.sh tests unpacks them'
-    interpreted = run(options.build, 'interpreter', [test.line() for test in tests], scratch)[1]
-    planned = plan_results(options.build, tests, scratch, 'native')
+    arch, interpreted = run(options.build, 'interpreter', [test.line() for test in tests], scratch)
+    planned = plan_results(options.build, tests, scratch, options.mask)
     for test, *results in zip(tests, interpreted, planned):
         for engine, result, excluded in zip(('interpreter', 'plan'), results, (test.excluded, not_for_plans(test))):
             if not excluded and result != 'passed':
                 print(f'{test.name} ({engine}): {result}', file=sys.stderr)
-    text = report(tests, interpreted, planned)
+    own, emulated = written_report(root)
+    if options.emulated:
+        text = own + '\n' + emulated_section(tests, interpreted, planned, options.emulated, arch)
+    else:
+        text = report(tests, interpreted, planned) + emulated
     if options.report:
         options.report.write_text(text)
     else:
