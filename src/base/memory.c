@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 
@@ -22,3 +23,31 @@ void *vt_alloc_aligned(size_t bytes) {
 }
 
 void vt_free_aligned(void *memory) { free(memory); }
+
+static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+/* Of the pages for so many bytes. */
+static size_t whole_pages(size_t bytes) { return vt_round_up(bytes ? bytes : 1, page_bytes()); }
+
+void *vt_alloc_pages(size_t bytes) {
+    bool huge = bytes >= 2 * HUGE_PAGE;
+    size_t alignment = huge ? HUGE_PAGE : page_bytes();
+    if (bytes > PTRDIFF_MAX - 2 * HUGE_PAGE) return NULL;
+    size_t used = whole_pages(bytes), kept = used + page_bytes(), mapped = kept + alignment;
+    uint8_t *start = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) return NULL;
+    size_t before = vt_round_up((size_t)(uintptr_t)start, alignment) - (size_t)(uintptr_t)start;
+    uint8_t *memory = start + before;
+    if (before > 0) munmap(start, before);
+    if (mapped - before > kept) munmap(memory + kept, mapped - before - kept);
+    if (mprotect(memory, used, PROT_READ | PROT_WRITE) != 0) {
+        munmap(memory, kept);
+        return NULL;
+    }
+    if (huge) madvise(memory, used, MADV_HUGEPAGE);
+    return memory;
+}
+
+void vt_free_pages(void *memory, size_t bytes) {
+    if (memory) munmap(memory, whole_pages(bytes) + page_bytes());
+}

@@ -13,4 +13,20 @@
 void *vt_alloc_aligned(size_t bytes);
 void vt_free_aligned(void *memory);
 
+/*
+ * Zeroed pages, NULL when out of memory; from 4 MiB on it asks for huge ones. A page comes to be when a thread first
+ * touches it, so that threads share the work. The page behind them faults. vt_free_pages wants the same size (NULL is
+ * fine).
+ */
+void *vt_alloc_pages(size_t bytes);
+void vt_free_pages(void *memory, size_t bytes);
+
+/*
+ * Zeroed pages, of huge ones where they fill some; NULL when out of memory. Each page comes to be when it is first
+ * touched, by the thread that does; what lies behind the last one must not be touched. Released by vt_free_pages with
+ * the same size (NULL is fine).
+ */
+void *vt_alloc_pages(size_t bytes);
+void vt_free_pages(void *memory, size_t bytes);
+
 #endif

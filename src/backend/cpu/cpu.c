@@ -164,7 +164,7 @@ static void destroy(struct vt_executable *e) {
         for (uint32_t c = 0; c < VT_PLAN_MAX_CHOICES; c++)
             if (e->steps[i].choices[c].state) e->steps[i].choices[c].tactic->release(e->steps[i].choices[c].state);
     vt_arena_fini(&e->arena);
-    vt_free_aligned(e->workspace);
+    vt_free_pages(e->workspace, e->workspace_bytes);
     free(e);
 }
 
@@ -237,13 +237,13 @@ static enum vultus_status make_room(struct vt_executable *e, struct reservation 
         total > SIZE_MAX - VT_CACHE_LINE)
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
             (long long)r->count * r->groups);
+    total += VT_CACHE_LINE; /* vectors may be loaded past the end */
     if (total <= e->workspace_bytes) return VULTUS_OK;
-    vt_free_aligned(e->workspace);
+    vt_free_pages(e->workspace, e->workspace_bytes);
     e->workspace_bytes = 0;
     memset(e->reservations, 0, sizeof e->reservations);
-    e->workspace = vt_alloc_aligned(total + VT_CACHE_LINE);
+    e->workspace = vt_alloc_pages(total);
     if (!e->workspace) return vt_fail_memory(error, "a workspace", total);
-    memset(e->workspace, 0, total);
     e->workspace_bytes = total;
     return VULTUS_OK;
 }

@@ -2,12 +2,15 @@
  * Arena, aligned memory, text buffers, checked arithmetic, errors and the log.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,6 +113,38 @@ static void test_aligned_memory(void **state) {
     }
     for (size_t less = 0; less < 100; less++) assert_null(vt_alloc_aligned(SIZE_MAX - less));
     vt_free_aligned(NULL);
+}
+
+/* Whether writing there ends a process. */
+static bool faults(char *at) {
+    pid_t child = fork();
+    int status = 0;
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        *(volatile char *)at = 1;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status != 0;
+}
+
+static void test_pages(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0, 1, 4096, 100000, (4u << 20) - 1, 4u << 20, (4u << 20) + 1, 9u << 20};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *memory = vt_alloc_pages(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % page, 0);
+        for (size_t at = 0; at < sizes[i]; at++) assert_int_equal(memory[at], 0);
+        memset(memory, 1, sizes[i]);
+        assert_false(faults(memory));
+        assert_true(faults(memory + (sizes[i] == 0 ? page : (sizes[i] + page - 1) / page * page)));
+        vt_free_pages(memory, sizes[i]);
+    }
+    for (size_t less = 0; less < 100; less++) assert_null(vt_alloc_pages(SIZE_MAX - less));
+    assert_null(vt_alloc_pages((size_t)1 << 60));
+    vt_free_pages(NULL, 0);
 }
 
 /* ------------------------------------------------------------ arithmetic */
@@ -241,6 +276,7 @@ int main(void) {
         cmocka_unit_test(test_arena_impossible_sizes),
         cmocka_unit_test(test_arena_texts),
         cmocka_unit_test(test_aligned_memory),
+        cmocka_unit_test(test_pages),
         cmocka_unit_test(test_checked_arithmetic),
         cmocka_unit_test(test_strbuf),
         cmocka_unit_test(test_strbuf_failure),
