@@ -3,6 +3,7 @@
 #define VT_API_API_INTERNAL_H
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include "base/json.h"
 #include "base/pool.h"
@@ -17,8 +18,14 @@ struct vultus_runtime {
     int threads;
     char *plan_directory; /* NULL when none could be found out; building then needs an output directory */
     struct vt_image_limits limits;
-    struct vt_catalogue *catalogue;
+    pthread_mutex_t catalogue_lock;
+    struct vt_catalogue *catalogue; /* under the lock; NULL until somebody asks, unless the user named one */
 };
+
+/* What the catalogue knows of a model, by its digest or else its name; *entry NULL: nothing. Valid as long as the
+ * runtime. */
+enum vultus_status vt_api_find_model(struct vultus_runtime *runtime, const char *sha256, const char *name,
+    const struct vt_catalogue_entry **entry, struct vultus_error *error);
 
 struct vultus_session {
     struct vt_engine *engine;

@@ -35,11 +35,12 @@ static void build_fini(struct build *b) {
 }
 
 /* What the catalogue knows of the model; bare files are recognised from their shapes later. */
-static void look_up_model(struct build *b) {
+static enum vultus_status look_up_model(struct build *b, struct vultus_error *error) {
     struct vt_plan_model *model = &b->compile.model;
+    const struct vt_catalogue_entry *e;
     model->name = b->stem;
-    const struct vt_catalogue_entry *e = vt_catalogue_find(b->runtime->catalogue, b->key.model_sha256, b->stem);
-    if (!e) return;
+    enum vultus_status status = vt_api_find_model(b->runtime, b->key.model_sha256, b->stem, &e, error);
+    if (status || !e) return status;
     *model = (struct vt_plan_model){.name = b->stem,
         .function = e->function,
         .origin = "catalogue",
@@ -47,6 +48,7 @@ static void look_up_model(struct build *b) {
         .channels = e->channels};
     memcpy(model->mean, e->mean, sizeof model->mean);
     memcpy(model->std, e->std, sizeof model->std);
+    return VULTUS_OK;
 }
 
 /* malloc'd path of the plan; the name shows what differs from the defaults. */
@@ -113,8 +115,7 @@ static enum vultus_status prepare(struct build *b, struct vultus_error *error) {
     if (status) return status;
     b->plan_path = b->stem ? plan_path(b, directory) : NULL;
     if (!b->plan_path) return vt_fail_memory(error, "a path", strlen(directory));
-    look_up_model(b);
-    return VULTUS_OK;
+    return look_up_model(b, error);
 }
 
 /* Processes that want the same plan wait here; whoever comes second finds it built. */

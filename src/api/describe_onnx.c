@@ -51,9 +51,8 @@ static json_t *dump_json(const struct vt_graph *graph) {
     return json;
 }
 
-static const char *function_of(
-    struct vultus_runtime *runtime, const struct vt_graph *graph, const char *sha256, const char **origin) {
-    const struct vt_catalogue_entry *e = vt_catalogue_find(runtime->catalogue, sha256, "");
+/* `e`: what the catalogue knows, or NULL. */
+static const char *function_of(const struct vt_graph *graph, const struct vt_catalogue_entry *e, const char **origin) {
     *origin = e ? "catalogue" : "shapes";
     if (e) return e->function;
     enum { MOST = 16 };
@@ -75,7 +74,9 @@ static enum vultus_status describe(struct vultus_runtime *runtime, const struct 
     struct vt_graph *graph, bool with_graph, json_t **out, struct vultus_error *error) {
     char sha256[VT_SHA256_HEX];
     enum vultus_status status = vt_sha256_hex(file->data, file->size, sha256, error);
+    const struct vt_catalogue_entry *entry = NULL;
     if (!status) status = vt_graph_infer(graph, error);
+    if (!status) status = vt_api_find_model(runtime, sha256, "", &entry, error);
     if (status) return status;
     json_t *object = json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "onnx", "file",
         vt_json_text(path), "sha256", sha256, "opset", (json_int_t)graph->opset, "producer",
@@ -86,7 +87,7 @@ static enum vultus_status describe(struct vultus_runtime *runtime, const struct 
     struct vt_compile_options options = {0};
     status = vt_compile_bind(graph, &options, error);
     if (!status && object) {
-        const char *origin, *function = function_of(runtime, graph, sha256, &origin);
+        const char *origin, *function = function_of(graph, entry, &origin);
         json_object_set_new(object, "function", json_string(function));
         json_object_set_new(object, "function_origin", json_string(origin));
     }

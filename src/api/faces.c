@@ -18,11 +18,13 @@ struct vultus_pipeline {
 };
 
 /* Plans say by digest, and by name, which model they come from. */
-static float measured_threshold(const struct vultus_runtime *runtime, const struct vt_engine *recogniser) {
+static enum vultus_status find_threshold(
+    struct vultus_runtime *runtime, const struct vt_engine *recogniser, float *threshold, struct vultus_error *error) {
     const struct vt_plan *plan = vt_engine_plan(recogniser);
-    const struct vt_catalogue_entry *e =
-        vt_catalogue_find(runtime->catalogue, plan->key.model_sha256, plan->model.name);
-    return e ? e->match_threshold : 0;
+    const struct vt_catalogue_entry *e;
+    enum vultus_status status = vt_api_find_model(runtime, plan->key.model_sha256, plan->model.name, &e, error);
+    *threshold = e ? e->match_threshold : 0;
+    return status;
 }
 
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
@@ -34,7 +36,7 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         status =
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
-        if (!status) p->match_threshold = measured_threshold(runtime, p->recogniser_engine);
+        if (!status) status = find_threshold(runtime, p->recogniser_engine, &p->match_threshold, error);
     }
     return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
 }

@@ -60,12 +60,14 @@ enum vultus_status vultus_runtime_create(
     if (!options) options = &defaults;
     struct vultus_runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime) return vt_fail_memory(error, "a runtime", sizeof *runtime);
+    pthread_mutex_init(&runtime->catalogue_lock, NULL);
     runtime->limits = (struct vt_image_limits){
         options->max_picture_bytes, options->max_picture_pixels, options->max_picture_dimension};
     enum vultus_status status = vt_cpu_check_mask(error);
     if (!status) status = choose_threads(options->threads, &runtime->threads, error);
     if (!status) status = vt_pool_create(runtime->threads, &runtime->pool, error);
-    if (!status) status = vt_catalogue_open(vt_setting_text(VT_SETTING_CATALOGUE, NULL), &runtime->catalogue, error);
+    const char *catalogue = vt_setting_text(VT_SETTING_CATALOGUE, NULL);
+    if (!status && catalogue) status = vt_catalogue_open(catalogue, &runtime->catalogue, error);
     if (!status && options->plan_directory) {
         runtime->plan_directory = strdup(options->plan_directory);
         if (!runtime->plan_directory) status = vt_fail_memory(error, "a path", strlen(options->plan_directory));
@@ -84,8 +86,20 @@ void vultus_runtime_destroy(struct vultus_runtime *runtime) {
     if (!runtime) return;
     vt_pool_destroy(runtime->pool);
     vt_catalogue_destroy(runtime->catalogue);
+    pthread_mutex_destroy(&runtime->catalogue_lock);
     free(runtime->plan_directory);
     free(runtime);
+}
+
+/* Parsing the compiled-in catalogue takes half a millisecond: programs that run plans need not wait for it. */
+enum vultus_status vt_api_find_model(struct vultus_runtime *runtime, const char *sha256, const char *name,
+    const struct vt_catalogue_entry **entry, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    pthread_mutex_lock(&runtime->catalogue_lock);
+    if (!runtime->catalogue) status = vt_catalogue_open(NULL, &runtime->catalogue, error);
+    pthread_mutex_unlock(&runtime->catalogue_lock);
+    *entry = status ? NULL : vt_catalogue_find(runtime->catalogue, sha256, name);
+    return status;
 }
 
 int vultus_runtime_threads(const struct vultus_runtime *runtime) { return runtime->threads; }

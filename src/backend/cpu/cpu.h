@@ -39,6 +39,8 @@ struct vt_cpu_tactic {
     bool fills_border;
     bool last_resort; /* offered to the compiler only for steps that no tactic before it can run */
     bool (*supports)(const struct vt_plan *plan, const struct vt_plan_step *step);
+    /* Whether the compiler should offer what it supports, where finding that out takes time; NULL: always. */
+    bool (*offers)(const struct vt_plan *plan, const struct vt_plan_step *step);
     size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step); /* NULL: nothing packed */
     enum vultus_status (*pack)(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
         void *packed, struct vultus_error *error);

@@ -14,7 +14,7 @@ static size_t tactics(const struct vt_plan *plan, const struct vt_plan_step *ste
     for (size_t i = 0; n < capacity && (tactic = vt_cpu_tactic_at(i)); i++) {
         if (tactic->kind != step->kind || !vt_cpu_has(tactic->features)) continue;
         if (n > 0 && tactic->last_resort) continue;
-        if (!tactic->supports(plan, step)) continue;
+        if (!tactic->supports(plan, step) || (tactic->offers && !tactic->offers(plan, step))) continue;
         names[n] = tactic->name;
         classes[n++] = tactic->class;
     }

@@ -260,8 +260,12 @@ static bool describe_step(const struct vt_plan *plan, const struct vt_plan_step 
 }
 
 static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return step_fits(plan, step) && ready();
+}
+
+static bool offers(const struct vt_plan *plan, const struct vt_plan_step *step) {
     struct description d;
-    if (!step_fits(plan, step) || !ready() || !describe_step(plan, step, &d)) return false;
+    if (!describe_step(plan, step, &d)) return false;
     release_description(&d);
     return true;
 }
@@ -554,6 +558,7 @@ static const struct vt_cpu_tactic conv_tactic = {.name = "conv:onednn",
     .kind = VT_STEP_CONV,
     .features = VT_CPU_AVX2,
     .supports = supports,
+    .offers = offers,
     .packed_bytes = packed_bytes,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

@@ -122,7 +122,7 @@ static bool check_conv(struct conv c, const struct vt_cpu_tactic *tactic, struct
     struct plan_builder b;
     builder_init(&b);
     struct vt_plan_step *step = build_conv(&b, &c);
-    bool fits = tactic->supports(b.plan, step);
+    bool fits = tactic->supports(b.plan, step) && (!tactic->offers || tactic->offers(b.plan, step));
     if (fits) {
         builder_choose(&b, step, tactic->name, b.plan->max_batch, c.weights);
         builder_check(
