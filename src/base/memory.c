@@ -26,8 +26,10 @@ void vt_free_aligned(void *memory) { free(memory); }
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-/* Of the pages for so many bytes. */
-static size_t whole_pages(size_t bytes) { return vt_round_up(bytes ? bytes : 1, page_bytes()); }
+/* Of the pages for so many bytes: huge ones, with the last of them, where there are several. */
+static size_t whole_pages(size_t bytes) {
+    return vt_round_up(bytes ? bytes : 1, bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : page_bytes());
+}
 
 void *vt_alloc_pages(size_t bytes) {
     bool huge = bytes >= 2 * HUGE_PAGE;
