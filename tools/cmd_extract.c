@@ -28,7 +28,8 @@ struct extraction {
 static void print_face(const struct vultus_face *face, size_t i, bool landmarks) {
     printf("  %zu: score %.3f, box %.1f %.1f %.1f %.1f, %.0fx%.0f", i, face->score, face->box[0], face->box[1],
         face->box[2], face->box[3], face->box[2] - face->box[0], face->box[3] - face->box[1]);
-    if (face->pass == VULTUS_PASS_MARGIN) fputs(", margin pass", stdout);
+    if (face->pass != VULTUS_PASS_PLAIN) printf(", %s pass", vt_cli_pass_name(face->pass));
+    if (face->turn) printf(", turned %d degrees", face->turn);
     if (face->embedding) printf(", norm %.2f", face->norm);
     if (face->failure) printf(", no embedding: %s", face->failure);
     if (landmarks)

@@ -149,10 +149,16 @@ void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline) {
     *pipeline = (struct vt_cli_pipeline){0};
 }
 
+static enum vultus_robust robust_of(const char *word) {
+    if (word && strcmp(word, "off") == 0) return VULTUS_ROBUST_OFF;
+    return word && strcmp(word, "full") == 0 ? VULTUS_ROBUST_FULL : VULTUS_ROBUST_AUTO;
+}
+
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options) {
     return (struct vultus_analyze_options){
         .threshold = (float)options->threshold,
-        .robust_off = options->robust && strcmp(options->robust, "off") == 0,
+        .robust = robust_of(options->robust),
+        .tile = options->tile,
         .limit_faces = options->limit_faces,
         .min_face_size = options->min_face_size,
     };

@@ -81,7 +81,9 @@ json_t *vt_cli_json_float(float value);
 /* `value` rounded to `decimals` places; null when not finite. */
 json_t *vt_cli_json_rounded(double value, int decimals);
 json_t *vt_cli_json_floats(const float *values, size_t count);
-/* bbox, score, landmarks, pass, and norm and embedding, or failure, where a recogniser ran. */
+/* "plain", "margin" or "tile". */
+const char *vt_cli_pass_name(enum vultus_pass pass);
+/* bbox, score, landmarks, pass, turn, and norm and embedding, or failure, where a recogniser ran. */
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension);
 /* {"file", "error"}. */
 json_t *vt_cli_json_error(const char *file, const char *sentence);

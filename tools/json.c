@@ -37,6 +37,10 @@ json_t *vt_cli_json_floats(const float *values, size_t count) {
     return array;
 }
 
+const char *vt_cli_pass_name(enum vultus_pass pass) {
+    return pass == VULTUS_PASS_MARGIN ? "margin" : pass == VULTUS_PASS_TILE ? "tile" : "plain";
+}
+
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
     json_t *landmarks = json_array();
     for (int i = 0; i < VULTUS_LANDMARKS; i++)
@@ -44,9 +48,9 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
             json_decref(landmarks);
             landmarks = NULL;
         }
-    json_t *record = json_pack("{s:o, s:o, s:o, s:s}", "bbox", vt_cli_json_floats(face->box, 4), "score",
-        vt_cli_json_float(face->score), "landmarks", landmarks, "pass",
-        face->pass == VULTUS_PASS_MARGIN ? "margin" : "plain");
+    json_t *record = json_pack("{s:o, s:o, s:o, s:s, s:i}", "bbox", vt_cli_json_floats(face->box, 4), "score",
+        vt_cli_json_float(face->score), "landmarks", landmarks, "pass", vt_cli_pass_name(face->pass), "turn",
+        face->turn);
     int failed = 0;
     if (face->embedding) {
         failed |= json_object_set_new(record, "norm", vt_cli_json_float(face->norm));

@@ -299,9 +299,11 @@ VULTUS_API void vultus_picture_paste(const struct vultus_picture *source, struct
 
 #define VULTUS_LANDMARKS 5
 
+/* The look at the picture that found a face. */
 enum vultus_pass {
-    VULTUS_PASS_PLAIN, /* found in the picture as it is */
-    VULTUS_PASS_MARGIN /* found with a black margin of half the picture's size around it */
+    VULTUS_PASS_PLAIN,  /* the picture as it is, or turned */
+    VULTUS_PASS_MARGIN, /* with a black margin of half the picture's size around it */
+    VULTUS_PASS_TILE    /* a part of it, of about the network's size */
 };
 
 /* One face. Coordinates are pixels of the picture, not clipped to it. */
@@ -310,10 +312,12 @@ struct vultus_face {
     float score;                          /* 0..1 */
     float landmarks[VULTUS_LANDMARKS][2]; /* left eye, right eye, nose, left and right mouth corner, as seen */
     enum vultus_pass pass;
-    struct vultus_picture crop; /* aligned, 112x112; pixels NULL unless crops were asked for */
-    const float *embedding;     /* unit length; NULL without a recogniser or when alignment failed */
-    float norm;                 /* L2 norm of the raw embedding */
-    const char *failure;        /* why this face has no embedding, or NULL */
+    int turn; /* degrees the picture was turned clockwise to find it: 0, 90, 180 or 270 */
+    struct vultus_picture
+        crop;               /* aligned, of the recogniser's size, 112x112 without one; pixels NULL unless asked for */
+    const float *embedding; /* unit length; NULL without a recogniser or when alignment failed */
+    float norm;             /* L2 norm of the raw embedding */
+    const char *failure;    /* why this face has no embedding, or NULL */
 };
 
 /* Milliseconds by stage. */
@@ -326,7 +330,7 @@ struct vultus_faces {
     struct vultus_face *faces; /* descending score; by area when limit_faces cut */
     size_t count;
     int dimension; /* of the embeddings; 0: none */
-    double scale;  /* network pixels per picture pixel of the pass that counted */
+    double scale;  /* network pixels per picture pixel of the first look that found something, else of the plain one */
     struct vultus_times times;
 };
 
@@ -345,9 +349,19 @@ VULTUS_API void vultus_pipeline_close(struct vultus_pipeline *pipeline); /* NULL
 /* Least cosine of one person, as measured for the recogniser; 0 where nobody did, and without a recogniser. */
 VULTUS_API float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline);
 
+/* Further looks, for faces that fill the frame and faces that are turned. What all looks find is suppressed together.
+ */
+enum vultus_robust {
+    /* In three steps, each only while nothing was found: with a margin; turned by 90, 180, 270 degrees; both. */
+    VULTUS_ROBUST_AUTO,
+    VULTUS_ROBUST_OFF, /* the plain look alone */
+    VULTUS_ROBUST_FULL /* all eight looks always */
+};
+
 struct vultus_analyze_options {
-    float threshold;   /* 0: 0.6; a face needs a score strictly above */
-    bool robust_off;   /* do not look again with a margin when nothing is found */
+    float threshold; /* 0: 0.6; a face needs a score above, with RetinaFace and YOLOv5-face also one equal to it */
+    enum vultus_robust robust;
+    bool tile;         /* look also at overlapping tiles of pictures larger than the network's, for tiny faces */
     int limit_faces;   /* > 0: keep the largest */
     int min_face_size; /* > 0: drop faces whose box is narrower than this many pixels */
     bool without_embeddings;

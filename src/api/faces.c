@@ -74,9 +74,14 @@ struct owned_faces {
     struct vt_analysis analysis;
 };
 
+_Static_assert((int)VULTUS_PASS_PLAIN == VT_PASS_PLAIN && (int)VULTUS_PASS_MARGIN == VT_PASS_MARGIN &&
+                   (int)VULTUS_PASS_TILE == VT_PASS_TILE,
+    "passes are counted alike on both sides");
+
 static void show_face(const struct vt_analyzed_face *from, struct vultus_face *to) {
     *to = (struct vultus_face){.score = from->found.score,
-        .pass = from->found.pass == VT_PASS_MARGIN ? VULTUS_PASS_MARGIN : VULTUS_PASS_PLAIN,
+        .pass = (enum vultus_pass)from->found.pass,
+        .turn = from->found.turn,
         .crop = vt_api_picture(&from->crop),
         .embedding = from->embedding,
         .norm = from->norm,
@@ -99,6 +104,10 @@ static bool show(struct owned_faces *owned) {
     return true;
 }
 
+static enum vt_robust robust_of(enum vultus_robust robust) {
+    return robust == VULTUS_ROBUST_OFF ? VT_ROBUST_OFF : robust == VULTUS_ROBUST_FULL ? VT_ROBUST_FULL : VT_ROBUST_AUTO;
+}
+
 enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
     const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
     static const struct vultus_analyze_options defaults;
@@ -107,7 +116,8 @@ enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct
             error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
     const struct vultus_analyze_options *o = options ? options : &defaults;
     struct vt_analyze_options analyze = {.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
-                                             .robust = o->robust_off ? VT_ROBUST_OFF : VT_ROBUST_AUTO,
+                                             .robust = robust_of(o->robust),
+                                             .tile = o->tile,
                                              .limit_faces = o->limit_faces,
                                              .min_face_size = o->min_face_size},
         .without_embeddings = o->without_embeddings,
@@ -145,7 +155,7 @@ void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces
     struct vt_draw_style style = {!o->without_landmarks, !o->without_scores, !o->without_sizes, o->footer};
     for (size_t i = 0; i < count; i++) {
         struct vt_face_box box = {
-            .score = faces[i].score, .pass = faces[i].pass == VULTUS_PASS_MARGIN ? VT_PASS_MARGIN : VT_PASS_PLAIN};
+            .score = faces[i].score, .pass = (enum vt_face_pass)faces[i].pass, .turn = faces[i].turn};
         memcpy(box.box, faces[i].box, sizeof box.box);
         memcpy(box.landmarks, faces[i].landmarks, sizeof box.landmarks);
         vt_draw_face(&image, &box, &style);

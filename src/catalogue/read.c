@@ -211,6 +211,14 @@ enum vultus_status vt_catalogue_read_pack(
     return status ? status : check_urls(r, node, &pack->urls);
 }
 
+static bool is_function(const char *name) {
+    static const char *const functions[] = {"scrfd", "retinaface", "retinaface_l", "centerface", "yolov5face",
+        "arcface", "adaface", "mask", "genderage", "minifasnet"};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i], name) == 0) return true;
+    return false;
+}
+
 static enum vultus_status check_model(
     const struct vt_catalogue_reader *r, const yaml_node_t *node, const struct vt_catalogue_entry *entry) {
     enum vultus_status status = check_name(r, node, entry->name);
@@ -218,8 +226,10 @@ static enum vultus_status check_model(
     if (!status) status = check_sha256(r, node, entry->sha256);
     if (!status) status = check_urls(r, node, &entry->urls);
     if (status) return status;
-    if (strcmp(entry->function, "scrfd") && strcmp(entry->function, "arcface") && strcmp(entry->function, "minifasnet"))
-        return vt_catalogue_fail(r, node, "function", "must be scrfd, arcface or minifasnet");
+    if (!is_function(entry->function))
+        return vt_catalogue_fail(r, node, "function",
+            "must be scrfd, retinaface, retinaface_l, centerface, yolov5face, arcface, adaface, mask, genderage or "
+            "minifasnet");
     if (strcmp(entry->channels, "rgb") && strcmp(entry->channels, "bgr"))
         return vt_catalogue_fail(r, node, "channels", "must be rgb or bgr");
     for (int k = 0; k < 3; k++)

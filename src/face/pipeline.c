@@ -6,27 +6,20 @@
 
 #include "base/clock.h"
 
-enum { CROP_STRIDE = 3 * VT_CROP_SIZE, CROP_BYTES = CROP_STRIDE * VT_CROP_SIZE };
-
 enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
     const struct vt_embedder *embedder, struct vt_pool *pool, struct vultus_error *error) {
-    if (embedder) {
-        int width, height;
-        vt_embedder_input_size(embedder, &width, &height);
-        if (width != VT_CROP_SIZE || height != VT_CROP_SIZE)
-            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
-                "the recogniser takes %d x %d pixels; aligned faces have %d x %d", width, height, VT_CROP_SIZE,
-                VT_CROP_SIZE);
-        if (!vt_detector_has_landmarks(detector))
-            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
-                "the detector finds no key points, so faces cannot be aligned for the recogniser");
-    }
-    *pipeline = (struct vt_pipeline){detector, embedder, pool};
+    *pipeline = (struct vt_pipeline){detector, embedder, VT_CROP_SIZE, VT_CROP_SIZE, pool};
+    if (!embedder) return VULTUS_OK;
+    if (!vt_detector_has_landmarks(detector))
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "the detector finds no key points, so faces cannot be aligned for the recogniser");
+    vt_embedder_input_size(embedder, &pipeline->crop_width, &pipeline->crop_height);
     return VULTUS_OK;
 }
 
 /* Aligned crops of one picture's faces. */
 struct align_job {
+    const struct vt_pipeline *pipeline;
     const struct vt_image *picture;
     enum vt_warp_method method;
     struct vt_analysis *analysis;
@@ -37,8 +30,10 @@ static void align_face(void *context, size_t unit, int thread) {
     (void)thread;
     const struct align_job *job = context;
     struct vt_analyzed_face *face = &job->analysis->faces[unit];
-    face->crop =
-        (struct vt_image){job->analysis->crop_pixels + unit * CROP_BYTES, VT_CROP_SIZE, VT_CROP_SIZE, CROP_STRIDE};
+    int width = job->pipeline->crop_width, height = job->pipeline->crop_height;
+    size_t stride = 3 * (size_t)width;
+    uint8_t *pixels = job->analysis->crop_pixels + unit * stride * (size_t)height;
+    face->crop = (struct vt_image){pixels, width, height, stride};
     job->errors[unit].status = VULTUS_OK;
     if (vt_align_into(job->picture, face->found.landmarks, job->method, &face->crop, &job->errors[unit]))
         face->crop = (struct vt_image){0};
@@ -55,12 +50,13 @@ static enum vultus_status align_faces(const struct vt_pipeline *pipeline, const 
     uint64_t start = vt_now_ns();
     enum vultus_status status = VULTUS_OK;
     size_t count = analysis->count;
-    struct align_job job = {picture, method, analysis, calloc(count, sizeof *job.errors)};
-    analysis->crop_pixels = calloc(count, CROP_BYTES);
+    size_t crop_bytes = 3 * (size_t)pipeline->crop_width * (size_t)pipeline->crop_height;
+    struct align_job job = {pipeline, picture, method, analysis, calloc(count, sizeof *job.errors)};
+    analysis->crop_pixels = calloc(count, crop_bytes);
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
     else
-        status = vt_fail_memory(error, "aligned faces", (unsigned long long)count * CROP_BYTES);
+        status = vt_fail_memory(error, "aligned faces", (unsigned long long)count * crop_bytes);
     for (size_t i = 0; !status && i < count; i++)
         if (job.errors[i].status) status = keep_failure(analysis, &analysis->faces[i], job.errors[i].text, error);
     free(job.errors);

@@ -13,11 +13,11 @@
 struct vt_pipeline {
     const struct vt_detector *detector;
     const struct vt_embedder *embedder; /* NULL: detection only */
+    int crop_width, crop_height;        /* of aligned faces: the embedder's input, 112x112 without one */
     struct vt_pool *pool;               /* may be NULL */
 };
 
-/* Fails when the detector's faces cannot become what the embedder takes (no key points, another crop size than
- * 112x112). */
+/* Fails when the detector's faces cannot become what the embedder takes: without key points nothing is aligned. */
 enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
     const struct vt_embedder *embedder, struct vt_pool *pool, struct vultus_error *error);
 
@@ -30,7 +30,8 @@ struct vt_analyze_options {
 
 struct vt_analyzed_face {
     struct vt_face_box found;
-    struct vt_image crop;   /* 112x112, dense; pixels NULL unless with_crops, or when alignment failed */
+    struct vt_image
+        crop; /* of the pipeline's crop size, dense; pixels NULL unless with_crops, or when alignment failed */
     const float *embedding; /* unit length; NULL when not asked for or `failure` says why not */
     float norm;             /* of the raw embedding; 0 without one */
     const char *failure;    /* why this face has no crop or no embedding, or NULL */
