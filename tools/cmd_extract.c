@@ -10,8 +10,9 @@
 
 #define JPEG_QUALITY 95
 
-enum stage { READ, LETTERBOX, DETECT, DECODE, ALIGN, EMBED, TOTAL, N_STAGES };
-static const char *const stage_names[N_STAGES] = {"read", "letterbox", "detect", "decode", "align", "embed", "total"};
+enum stage { READ, LETTERBOX, DETECT, DECODE, ALIGN, EMBED, ATTRIBUTES, TOTAL, N_STAGES };
+static const char *const stage_names[N_STAGES] = {
+    "read", "letterbox", "detect", "decode", "align", "embed", "attributes", "total"};
 
 struct extraction {
     const struct vt_options *options;
@@ -32,6 +33,7 @@ static void print_face(const struct vultus_face *face, size_t i, bool landmarks)
     if (face->turn) printf(", turned %d degrees", face->turn);
     if (face->embedding) printf(", norm %.2f", face->norm);
     if (face->failure) printf(", no embedding: %s", face->failure);
+    vt_cli_print_attributes(&face->attributes);
     if (landmarks)
         for (int k = 0; k < VULTUS_LANDMARKS; k++)
             printf("%s%.1f,%.1f", k ? " " : ", landmarks ", face->landmarks[k][0], face->landmarks[k][1]);
@@ -139,7 +141,7 @@ static enum vultus_status analyze(struct extraction *e, const char *file, struct
     if (status < 0) return status;
     const struct vultus_times *t = &(*faces)->times;
     const double times[N_STAGES] = {
-        read_ms, t->letterbox, t->detect, t->decode, t->align, t->embed, read_ms + t->total};
+        read_ms, t->letterbox, t->detect, t->decode, t->align, t->embed, t->attributes, read_ms + t->total};
     memcpy(e->times, times, sizeof times);
     return VULTUS_OK;
 }

@@ -114,26 +114,30 @@ char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
 
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out) {
     *out = (struct vt_cli_pipeline){0};
-    struct vt_cli_progress progress[2] = {0};
+    struct vt_cli_progress progress[3] = {0};
     struct vultus_error error;
     out->detector = vt_cli_resolve(options, vt_cli_model(VT_SETTING_DETECTOR, options->det), "scrfd");
     if (!out->detector) goto fail;
     if (with_recogniser)
         out->recogniser = vt_cli_resolve(options, vt_cli_model(VT_SETTING_RECOGNISER, options->rec), "arcface");
     if (with_recogniser && !out->recogniser) goto fail;
+    if (!vt_cli_attribute_models(options, &out->attribute_models)) goto fail;
     if (!(out->runtime = vt_cli_runtime(options))) goto fail;
     struct vultus_pipeline_options wanted = {
         .detector = out->detector,
         .recogniser = out->recogniser,
         .detector_build = vt_cli_build_options(options, out->detector, &progress[0]),
+        .attribute_models = (const char *const *)out->attribute_models.paths,
+        .n_attribute_models = out->attribute_models.count,
+        .attribute_build = vt_cli_build_options(options, "models of attributes", &progress[2]),
     };
+    wanted.attribute_build.width = wanted.attribute_build.height = 0;
     if (out->recogniser) {
         wanted.recogniser_build = vt_cli_build_options(options, out->recogniser, &progress[1]);
         wanted.recogniser_build.width = wanted.recogniser_build.height = 0; /* --input-size is the detector's */
     }
     enum vultus_status status = vultus_pipeline_open(out->runtime, &wanted, &out->pipeline, &error);
-    vt_cli_progress_end(&progress[0]);
-    vt_cli_progress_end(&progress[1]);
+    for (int i = 0; i < 3; i++) vt_cli_progress_end(&progress[i]);
     if (status >= 0) return true;
     vt_cli_fail(&error);
 fail:
@@ -146,6 +150,7 @@ void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline) {
     vultus_runtime_destroy(pipeline->runtime);
     free(pipeline->detector);
     free(pipeline->recogniser);
+    vt_file_list_fini(&pipeline->attribute_models);
     *pipeline = (struct vt_cli_pipeline){0};
 }
 
@@ -159,6 +164,7 @@ struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *op
         .threshold = (float)options->threshold,
         .robust = robust_of(options->robust),
         .tile = options->tile,
+        .attributes = vt_cli_attributes(options),
         .limit_faces = options->limit_faces,
         .min_face_size = options->min_face_size,
     };

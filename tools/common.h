@@ -48,23 +48,35 @@ char *vt_cli_model(enum vt_setting setting, const char *flag_value);
  */
 char *vt_cli_resolve(const struct vt_options *options, char *named, const char *function);
 
+struct vt_file_list {
+    char **paths;
+    size_t count, capacity;
+};
+
 /* A pipeline with the models it took. `recogniser` is NULL where embeddings are not wanted. */
 struct vt_cli_pipeline {
     struct vultus_runtime *runtime;
     struct vultus_pipeline *pipeline;
     char *detector, *recogniser;
+    struct vt_file_list attribute_models;
 };
 /* Opens it from the options, building plans where needed; on failure says why, cleans up and returns false. */
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out);
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
 
-/* ---------------------------------------------------------------- files */
+/* ---------------------------------------------------------------- attributes */
 
-struct vt_file_list {
-    char **paths;
-    size_t count, capacity;
-};
+/* Bits of enum vultus_attribute that --attributes asks for. */
+unsigned vt_cli_attributes(const struct vt_options *options);
+/* Paths of the models that these need, in `out`; on failure says why and returns false. */
+bool vt_cli_attribute_models(const struct vt_options *options, struct vt_file_list *out);
+/* {"mask": {...}, ...} of those that are present. */
+json_t *vt_cli_json_attributes(const struct vultus_attributes *attributes);
+/* ", mask 0.98" and so on. */
+void vt_cli_print_attributes(const struct vultus_attributes *attributes);
+
+/* ---------------------------------------------------------------- files */
 /*
  * The operands, each folder replaced by the pictures in it (.jpg, .jpeg, .png; sorted by name; not its subfolders). On
  * failure says why and returns false; release with vt_file_list_fini either way.

@@ -58,6 +58,8 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
     } else if (face->failure) {
         failed |= json_object_set_new(record, "failure", vt_json_text(face->failure));
     }
+    if (face->attributes.present)
+        failed |= json_object_set_new(record, "attributes", vt_cli_json_attributes(&face->attributes));
     if (!failed) return record;
     json_decref(record);
     return NULL;

@@ -10,7 +10,7 @@
 
 #include "config/config.h"
 
-enum kind { FLAG, TEXT, CHOICE, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
+enum kind { FLAG, TEXT, CHOICE, CHOICES, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
 
 struct option {
     unsigned commands;
@@ -18,7 +18,7 @@ struct option {
     char letter;      /* 0: none */
     enum kind kind;
     size_t offset;        /* in struct vt_options; SIZE fills width and height */
-    const char *argument; /* for --help; CHOICE, OPTIONAL: the words allowed, separated by '|' */
+    const char *argument; /* for --help; CHOICE, CHOICES, OPTIONAL: the words allowed, separated by '|' */
     double least, most;   /* INTEGER, NUMBER, INTEGERS, sides of SIZE */
     const char *help;
 };
@@ -42,6 +42,13 @@ static const struct option table[] = {
     {PHOTOS, "robust", 0, CHOICE, AT(robust), "auto|off|full", 0, 0,
         "look again with a margin and turned: when nothing is found, never, always (auto)"},
     {PHOTOS, "tile", 0, FLAG, AT(tile), NULL, 0, 0, "look also at parts of large photos, for tiny faces"},
+    {VT_EXTRACT, "attributes", 0, CHOICES, AT(attributes), "mask|liveness|gender-age|quality", 0, 0,
+        "what else to tell of faces, separated by commas"},
+    {VT_EXTRACT, "mask-model", 0, TEXT, AT(mask_model), "MODEL", 0, 0, "for masks (else $VULTUS_MASK, else by name)"},
+    {VT_EXTRACT, "liveness-models", 0, TEXT, AT(liveness_models), "MODEL,MODEL...", 0, 0,
+        "for liveness, fused (else $VULTUS_LIVENESS, else by name)"},
+    {VT_EXTRACT, "gender-age-model", 0, TEXT, AT(gender_age_model), "MODEL", 0, 0,
+        "for gender and age (else $VULTUS_GENDER_AGE, else by name)"},
     {VT_EXTRACT, "crops", 0, TEXT, AT(crops), "DIR", 0, 0, "write aligned faces to DIR/{photo}_{i}.jpg"},
     {VT_EXTRACT, "crop-format", 0, CHOICE, AT(crop_format), "jpg|npy", 0, 0, "npy keeps crops without loss (jpg)"},
     {VT_EXTRACT, "landmarks", 0, FLAG, AT(landmarks), NULL, 0, 0, "list the five landmarks too (JSON always has them)"},
@@ -212,11 +219,21 @@ static bool set_batches(struct parser *p, const struct option *o, const char *va
         o->least, o->most, value);
 }
 
-static bool is_choice(const char *choices, const char *value) {
-    size_t length = strlen(value);
+/* `value` of `length` bytes. */
+static bool is_choice(const char *choices, const char *value, size_t length) {
     for (const char *at = choices; length && at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, value, length) == 0 && (!at[length] || at[length] == '|')) return true;
     return false;
+}
+
+/* Words with commas between them. */
+static bool are_choices(const char *choices, const char *value) {
+    for (const char *at = value;; at++) {
+        size_t length = strcspn(at, ",");
+        if (!is_choice(choices, at, length)) return false;
+        at += length;
+        if (!*at) return true;
+    }
 }
 
 static bool set_value(struct parser *p, const struct option *o, const char *value) {
@@ -229,7 +246,14 @@ static bool set_value(struct parser *p, const struct option *o, const char *valu
         return true;
     case OPTIONAL:
     case CHOICE:
-        if (!is_choice(o->argument, value)) return wrong(p, "--%s takes %s, not \"%s\"", o->name, o->argument, value);
+        if (!is_choice(o->argument, value, strlen(value)))
+            return wrong(p, "--%s takes %s, not \"%s\"", o->name, o->argument, value);
+        *(const char **)field = value;
+        return true;
+    case CHOICES:
+        if (!are_choices(o->argument, value))
+            return wrong(
+                p, "--%s takes %s, or several with commas between them, not \"%s\"", o->name, o->argument, value);
         *(const char **)field = value;
         return true;
     case INTEGER: return set_integer(p, o, value, field);

@@ -38,7 +38,8 @@ struct vt_options {
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
-        *robust, *save, *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference;
+        *robust, *attributes, *mask_model, *liveness_models, *gender_age_model, *save, *models, *accept_licence,
+        *tactics, *graph_of, *model, *inputs_file, *reference;
     struct vt_text_list inputs;     /* NAME=FILE */
     struct vt_text_list thresholds; /* METRIC=PASS,FAIL */
     int batches[VT_MAX_LIST];

@@ -306,6 +306,40 @@ enum vultus_pass {
     VULTUS_PASS_TILE    /* a part of it, of about the network's size */
 };
 
+/* What can be told of a face beyond its place and embedding; bits of a set. */
+enum vultus_attribute {
+    VULTUS_ATTRIBUTE_MASK = 1,
+    VULTUS_ATTRIBUTE_LIVENESS = 2,
+    VULTUS_ATTRIBUTE_GENDER_AGE = 4,
+    VULTUS_ATTRIBUTE_QUALITY = 8 /* needs no model of its own */
+};
+
+/*
+ * How good a picture of a face is. Parts run from 0, useless, to 1; docs/models.md says how they are made of what was
+ * measured.
+ */
+struct vultus_quality {
+    float overall;          /* geometric mean of the parts that are known */
+    float norm;             /* of the raw embedding; 0: there is none */
+    float sharpness;        /* variance of the aligned crop's Laplacian, grey levels squared */
+    float size;             /* the box's shorter side, pixels of the picture */
+    float yaw, pitch, roll; /* degrees, estimated from the landmarks; positive: the nose points right and down, the head
+                               leans clockwise, as seen */
+    float norm_part;        /* NAN where there is no embedding or the recogniser's norms were not measured */
+    float sharpness_part, size_part, pose_part;
+};
+
+struct vultus_attributes {
+    unsigned present;                            /* which of the following are set, bits of enum vultus_attribute */
+    float mask_probability, no_mask_probability; /* as the model gives them */
+    bool mask;                                   /* more probable than none, and at least 0.89 */
+    float liveness;                              /* probability that a living face is there, mean over the models */
+    bool live;                                   /* that outcome is the most probable one */
+    int gender;                                  /* 0 female, 1 male */
+    int age;                                     /* years, 0 to 100 */
+    struct vultus_quality quality;
+};
+
 /* One face. Coordinates are pixels of the picture, not clipped to it. */
 struct vultus_face {
     float box[4];                         /* x1, y1, x2, y2 */
@@ -318,11 +352,12 @@ struct vultus_face {
     const float *embedding; /* unit length; NULL without a recogniser or when alignment failed */
     float norm;             /* L2 norm of the raw embedding */
     const char *failure;    /* why this face has no embedding, or NULL */
+    struct vultus_attributes attributes; /* those asked for; a face that cannot be cut out for a model goes without */
 };
 
 /* Milliseconds by stage. */
 struct vultus_times {
-    double letterbox, detect, decode, align, embed, total;
+    double letterbox, detect, decode, align, embed, total, attributes;
 };
 
 /* The faces of one picture; everything inside belongs to it. */
@@ -341,6 +376,13 @@ struct vultus_pipeline_options {
     const char *detector;   /* path of an ONNX model or a plan; required */
     const char *recogniser; /* NULL: detection only */
     struct vultus_build_options detector_build, recogniser_build;
+    /*
+     * Models that tell attributes, ONNX or plans, at most 8; what each tells is what the catalogue or its shapes say it
+     * is (docs/models.md). Several for liveness are fused.
+     */
+    const char *const *attribute_models;
+    size_t n_attribute_models;
+    struct vultus_build_options attribute_build;
 };
 
 VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
@@ -366,6 +408,7 @@ struct vultus_analyze_options {
     int min_face_size; /* > 0: drop faces whose box is narrower than this many pixels */
     bool without_embeddings;
     bool with_crops;
+    unsigned attributes; /* to tell, bits of enum vultus_attribute; INVALID where the pipeline has no model for one */
 };
 
 /* On success the caller frees *out with vultus_faces_free; a picture without faces is a success with count 0. */

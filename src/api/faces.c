@@ -10,19 +10,38 @@
 /* ------------------------------------------------------------ pipeline */
 
 struct vultus_pipeline {
-    struct vt_engine *detector_engine, *recogniser_engine;
+    struct vt_engine *detector_engine, *recogniser_engine, *attribute_engines[VT_MOST_CLASSIFIERS];
     struct vt_detector *detector;
     struct vt_embedder *embedder;
     struct vt_pipeline pipeline;
     float match_threshold; /* 0: unknown */
 };
 
-/* Plans say by digest, and by name, which model they come from. */
-static float measured_threshold(const struct vultus_runtime *runtime, const struct vt_engine *recogniser) {
-    const struct vt_plan *plan = vt_engine_plan(recogniser);
+/* Plans say by digest, and by name, which model they come from; one that the catalogue does not know has an empty
+ * entry. */
+static struct vt_catalogue_entry entry_of(const struct vultus_runtime *runtime, const struct vt_engine *engine) {
+    const struct vt_plan *plan = vt_engine_plan(engine);
     const struct vt_catalogue_entry *e =
         vt_catalogue_find(runtime->catalogue, plan->key.model_sha256, plan->model.name);
-    return e ? e->match_threshold : 0;
+    return e ? *e : (struct vt_catalogue_entry){0};
+}
+
+static enum vultus_status open_classifiers(struct vultus_runtime *runtime,
+    const struct vultus_pipeline_options *options, struct vultus_pipeline *p, struct vultus_error *error) {
+    if (options->n_attribute_models > VT_MOST_CLASSIFIERS)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "a pipeline takes %d models for attributes at most, not %zu",
+            VT_MOST_CLASSIFIERS, options->n_attribute_models);
+    enum vultus_status status = VULTUS_OK;
+    for (size_t i = 0; !status && i < options->n_attribute_models; i++) {
+        struct vt_classifier **classifier = &p->pipeline.classifiers[i];
+        status = vt_api_open_engine(
+            runtime, options->attribute_models[i], &options->attribute_build, &p->attribute_engines[i], error);
+        if (!status)
+            status = vt_classifier_create(p->attribute_engines[i], runtime->pool,
+                entry_of(runtime, p->attribute_engines[i]).crop_scale, classifier, error);
+        if (!status) p->pipeline.n_classifiers++;
+    }
+    return status;
 }
 
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
@@ -34,9 +53,14 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         status =
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
-        if (!status) p->match_threshold = measured_threshold(runtime, p->recogniser_engine);
     }
-    return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
+    if (!status) status = vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
+    if (!status && p->recogniser_engine) {
+        struct vt_catalogue_entry entry = entry_of(runtime, p->recogniser_engine);
+        p->match_threshold = entry.match_threshold;
+        p->pipeline.typical_norm = entry.typical_norm;
+    }
+    return status ? status : open_classifiers(runtime, options, p, error);
 }
 
 enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
@@ -59,6 +83,10 @@ void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
     if (!pipeline) return;
     vt_detector_destroy(pipeline->detector);
     vt_embedder_destroy(pipeline->embedder);
+    for (size_t i = 0; i < VT_MOST_CLASSIFIERS; i++) {
+        vt_classifier_destroy(pipeline->pipeline.classifiers[i]);
+        vt_engine_destroy(pipeline->attribute_engines[i]);
+    }
     vt_engine_destroy(pipeline->detector_engine);
     vt_engine_destroy(pipeline->recogniser_engine);
     free(pipeline);
@@ -74,6 +102,35 @@ struct owned_faces {
     struct vt_analysis analysis;
 };
 
+_Static_assert((int)VULTUS_ATTRIBUTE_MASK == VT_ATTRIBUTE_MASK &&
+                   (int)VULTUS_ATTRIBUTE_LIVENESS == VT_ATTRIBUTE_LIVENESS &&
+                   (int)VULTUS_ATTRIBUTE_GENDER_AGE == VT_ATTRIBUTE_GENDER_AGE &&
+                   (int)VULTUS_ATTRIBUTE_QUALITY == VT_ATTRIBUTE_QUALITY,
+    "attributes have the same bits on both sides");
+
+static struct vultus_attributes show_attributes(const struct vt_attributes *a) {
+    const struct vt_quality *q = &a->quality;
+    return (struct vultus_attributes){.present = a->present,
+        .mask_probability = a->mask_probability,
+        .no_mask_probability = a->no_mask_probability,
+        .mask = a->mask,
+        .liveness = a->liveness,
+        .live = a->live,
+        .gender = a->gender,
+        .age = a->age,
+        .quality = {.overall = q->overall,
+            .norm = q->norm,
+            .sharpness = q->sharpness,
+            .size = q->size,
+            .yaw = q->yaw,
+            .pitch = q->pitch,
+            .roll = q->roll,
+            .norm_part = q->norm_part,
+            .sharpness_part = q->sharpness_part,
+            .size_part = q->size_part,
+            .pose_part = q->pose_part}};
+}
+
 _Static_assert((int)VULTUS_PASS_PLAIN == VT_PASS_PLAIN && (int)VULTUS_PASS_MARGIN == VT_PASS_MARGIN &&
                    (int)VULTUS_PASS_TILE == VT_PASS_TILE,
     "passes are counted alike on both sides");
@@ -85,7 +142,8 @@ static void show_face(const struct vt_analyzed_face *from, struct vultus_face *t
         .crop = vt_api_picture(&from->crop),
         .embedding = from->embedding,
         .norm = from->norm,
-        .failure = from->failure};
+        .failure = from->failure,
+        .attributes = show_attributes(&from->attributes)};
     memcpy(to->box, from->found.box, sizeof to->box);
     memcpy(to->landmarks, from->found.landmarks, sizeof to->landmarks);
 }
@@ -100,7 +158,7 @@ static bool show(struct owned_faces *owned) {
         .dimension = a->dimension,
         .scale = a->scale,
         .times = {a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
-            a->times.align_ms, a->times.embed_ms, a->times.total_ms}};
+            a->times.align_ms, a->times.embed_ms, a->times.total_ms, a->times.attributes_ms}};
     return true;
 }
 
@@ -121,6 +179,7 @@ enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct
                                              .limit_faces = o->limit_faces,
                                              .min_face_size = o->min_face_size},
         .without_embeddings = o->without_embeddings,
+        .attributes = o->attributes,
         .with_crops = o->with_crops};
     struct owned_faces *owned = calloc(1, sizeof *owned);
     if (!owned) return vt_fail_memory(error, "faces", sizeof *owned);

@@ -11,7 +11,7 @@
 enum { LARGEST_SIDE = 1 << 15, MOST_TEXTS = 64, LONGEST_NAME = 64 };
 #define LARGEST_FILE ((uint64_t)1 << 33)
 
-enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, COSINE, YES_NO };
+enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, COSINE, FACTOR, YES_NO };
 
 struct field {
     const char *key;
@@ -86,6 +86,12 @@ static enum vultus_status read_cosine(
     return VULTUS_OK;
 }
 
+static enum vultus_status read_factor(
+    const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, float *value) {
+    if (!parse_number(node, value) || *value <= 0) return vt_catalogue_fail(r, node, key, "must be a number above 0");
+    return VULTUS_OK;
+}
+
 static enum vultus_status read_bytes(
     const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, uint64_t *value) {
     const char *text = vt_catalogue_scalar(node);
@@ -123,6 +129,7 @@ static enum vultus_status read_field(
     case TRIPLE: return read_triple(r, node, field->key, value);
     case SIDE: return read_side(r, node, field->key, value);
     case BYTES: return read_bytes(r, node, field->key, value);
+    case FACTOR: return read_factor(r, node, field->key, value);
     case COSINE: return read_cosine(r, node, field->key, value);
     default: return read_yes_no(r, node, field->key, value);
     }
@@ -251,6 +258,8 @@ enum vultus_status vt_catalogue_read_model(
         {"width", SIDE, AT(vt_catalogue_entry, width), true},
         {"height", SIDE, AT(vt_catalogue_entry, height), true},
         {"match_threshold", COSINE, AT(vt_catalogue_entry, match_threshold), false},
+        {"typical_norm", FACTOR, AT(vt_catalogue_entry, typical_norm), false},
+        {"crop_scale", FACTOR, AT(vt_catalogue_entry, crop_scale), false},
         {"bytes", BYTES, AT(vt_catalogue_entry, bytes), false},
         {"page", TEXT, AT(vt_catalogue_entry, page), false},
         {"urls", TEXTS, AT(vt_catalogue_entry, urls), false},

@@ -5,10 +5,15 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "face/attributes.h"
 
 enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
     const struct vt_embedder *embedder, struct vt_pool *pool, struct vultus_error *error) {
-    *pipeline = (struct vt_pipeline){detector, embedder, VT_CROP_SIZE, VT_CROP_SIZE, pool};
+    *pipeline = (struct vt_pipeline){.detector = detector,
+        .embedder = embedder,
+        .crop_width = VT_CROP_SIZE,
+        .crop_height = VT_CROP_SIZE,
+        .pool = pool};
     if (!embedder) return VULTUS_OK;
     if (!vt_detector_has_landmarks(detector))
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
@@ -133,12 +138,16 @@ enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct v
     vt_arena_init(&analysis.failures, 0);
     struct vt_face_list list = {0};
     bool embed = pipeline->embedder && !options->without_embeddings;
-    bool align = embed || (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
-    enum vultus_status status =
-        vt_detect(pipeline->detector, picture, &options->detect, &list, &analysis.scale, &analysis.times.detect, error);
+    bool align = embed || options->attributes || (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
+    enum vultus_status status = vt_check_attributes(pipeline, options->attributes, error);
+    if (!status)
+        status = vt_detect(
+            pipeline->detector, picture, &options->detect, &list, &analysis.scale, &analysis.times.detect, error);
     if (!status) status = take_faces(&analysis, &list, error);
     if (!status && align && list.count) status = align_faces(pipeline, picture, options->warp, &analysis, error);
     if (!status && embed && list.count) status = embed_faces(pipeline, &analysis, error);
+    if (!status && options->attributes && list.count)
+        status = vt_tell_attributes(pipeline, picture, options->attributes, &analysis, error);
     vt_face_list_fini(&list);
     if (status) {
         vt_analysis_release(&analysis);

@@ -3,18 +3,25 @@
 #define VT_FACE_PIPELINE_H
 
 #include "base/arena.h"
+#include "face/attribute.h"
 #include "face/detector.h"
 #include "face/embedder.h"
 
+#define VT_MOST_CLASSIFIERS 8
+
 /*
- * The whole path for one picture: detect, align every face, embed them all in batches. Detector and embedder belong to
- * the caller and must outlive the pipeline. Immutable, so analyze may be called from many threads.
+ * The whole path for one picture: detect, align every face, embed them all in batches, tell their attributes. Detector,
+ * embedder and classifiers belong to the caller and must outlive the pipeline. Immutable, so analyze may be called from
+ * many threads.
  */
 struct vt_pipeline {
     const struct vt_detector *detector;
     const struct vt_embedder *embedder; /* NULL: detection only */
     int crop_width, crop_height;        /* of aligned faces: the embedder's input, 112x112 without one */
     struct vt_pool *pool;               /* may be NULL */
+    struct vt_classifier *classifiers[VT_MOST_CLASSIFIERS];
+    size_t n_classifiers;
+    float typical_norm; /* of the embedder's raw embeddings; 0: unknown */
 };
 
 /* Fails when the detector's faces cannot become what the embedder takes: without key points nothing is aligned. */
@@ -24,6 +31,7 @@ enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct v
 struct vt_analyze_options {
     struct vt_detect_options detect;
     bool without_embeddings;
+    unsigned attributes;      /* to tell, bits of enum vt_attribute */
     bool with_crops;          /* keep the crops in the result */
     enum vt_warp_method warp; /* how crops are made */
 };
@@ -34,12 +42,13 @@ struct vt_analyzed_face {
         crop; /* of the pipeline's crop size, dense; pixels NULL unless with_crops, or when alignment failed */
     const float *embedding; /* unit length; NULL when not asked for or `failure` says why not */
     float norm;             /* of the raw embedding; 0 without one */
-    const char *failure;    /* why this face has no crop or no embedding, or NULL */
+    struct vt_attributes attributes;
+    const char *failure; /* why this face has no crop or no embedding, or NULL */
 };
 
 struct vt_analyze_times {
     struct vt_detect_times detect;
-    double align_ms, embed_ms, total_ms;
+    double align_ms, embed_ms, attributes_ms, total_ms;
 };
 
 /* What was found; everything inside belongs to it, none of it is to be released alone. */
