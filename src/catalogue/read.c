@@ -62,6 +62,14 @@ static enum vultus_status read_texts(
     return status;
 }
 
+static bool parse_double(const yaml_node_t *node, double *value) {
+    const char *text = vt_catalogue_scalar(node);
+    if (!text || !*text) return false;
+    char *end;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value);
+}
+
 static bool parse_number(const yaml_node_t *node, float *value) {
     const char *text = vt_catalogue_scalar(node);
     if (!text || !*text) return false;
@@ -87,8 +95,8 @@ static enum vultus_status read_cosine(
 }
 
 static enum vultus_status read_factor(
-    const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, float *value) {
-    if (!parse_number(node, value) || *value <= 0) return vt_catalogue_fail(r, node, key, "must be a number above 0");
+    const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, double *value) {
+    if (!parse_double(node, value) || *value <= 0) return vt_catalogue_fail(r, node, key, "must be a number above 0");
     return VULTUS_OK;
 }
 

@@ -62,7 +62,7 @@ struct vt_classifier;
 
 /* The engine must outlive the classifier. crop_scale: as the catalogue states it; 0 is refused where the kind needs it.
  */
-enum vultus_status vt_classifier_create(struct vt_engine *engine, struct vt_pool *pool, float crop_scale,
+enum vultus_status vt_classifier_create(struct vt_engine *engine, struct vt_pool *pool, double crop_scale,
     struct vt_classifier **out, struct vultus_error *error);
 void vt_classifier_destroy(struct vt_classifier *classifier); /* NULL is fine */
 const struct vt_attribute_kind *vt_classifier_kind(const struct vt_classifier *classifier);
@@ -85,13 +85,13 @@ enum vultus_status vt_classify(const struct vt_classifier *classifier, const str
  * The pixels (left, top, right, bottom, inclusive) that `scale` times the box takes up: less where the picture is
  * smaller, and moved inside where it would leave the picture. False when the box has no extent.
  */
-bool vt_scaled_box(const float box[4], float scale, int width, int height, int pixels[4]);
+bool vt_scaled_box(const float box[4], double scale, int width, int height, int pixels[4]);
 
 /*
  * Quality of a face: of its box and points in the picture, its aligned crop, and its embedding's norm (0: none);
  * typical_norm: of the recogniser, 0: unknown.
  */
-void vt_measure_quality(const struct vt_face_box *face, const struct vt_image *aligned, float norm, float typical_norm,
+void vt_measure_quality(const struct vt_face_box *face, const struct vt_image *aligned, float norm, double typical_norm,
     struct vt_quality *out);
 
 #endif

@@ -10,7 +10,7 @@ struct vt_classifier {
     struct vt_network network;
     struct vt_pool *pool;
     const struct vt_attribute_kind *kind;
-    float crop_scale;
+    double crop_scale;
 };
 
 const struct vt_attribute_kind *vt_attribute_kind_find(const char *function) {
@@ -43,7 +43,7 @@ static enum vultus_status find_kind(struct vt_classifier *c, struct vt_engine *e
     return VULTUS_OK;
 }
 
-enum vultus_status vt_classifier_create(struct vt_engine *engine, struct vt_pool *pool, float crop_scale,
+enum vultus_status vt_classifier_create(struct vt_engine *engine, struct vt_pool *pool, double crop_scale,
     struct vt_classifier **out, struct vultus_error *error) {
     struct vt_classifier *classifier = calloc(1, sizeof *classifier);
     if (!classifier) return vt_fail_memory(error, "a classifier", sizeof *classifier);
@@ -85,7 +85,7 @@ static void place(double centre, double extent, int size, int *first, int *last)
     *last = to > *first ? (int)to : *first;
 }
 
-bool vt_scaled_box(const float box[4], float scale, int width, int height, int pixels[4]) {
+bool vt_scaled_box(const float box[4], double scale, int width, int height, int pixels[4]) {
     double w = (double)box[2] - box[0], h = (double)box[3] - box[1];
     if (!(w > 0 && h > 0 && isfinite(w) && isfinite(h) && isfinite(box[0]) && isfinite(box[1]))) return false;
     double factor = fmin(scale, fmin((height - 1) / h, (width - 1) / w));

@@ -21,7 +21,7 @@ struct vt_pipeline {
     struct vt_pool *pool;               /* may be NULL */
     struct vt_classifier *classifiers[VT_MOST_CLASSIFIERS];
     size_t n_classifiers;
-    float typical_norm; /* of the embedder's raw embeddings; 0: unknown */
+    double typical_norm; /* of the embedder's raw embeddings; 0: unknown */
 };
 
 /* Fails when the detector's faces cannot become what the embedder takes: without key points nothing is aligned. */

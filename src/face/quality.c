@@ -60,7 +60,7 @@ static float measure_sharpness(const struct vt_image *image) {
     return (float)(squares / count - mean * mean);
 }
 
-void vt_measure_quality(const struct vt_face_box *face, const struct vt_image *aligned, float norm, float typical_norm,
+void vt_measure_quality(const struct vt_face_box *face, const struct vt_image *aligned, float norm, double typical_norm,
     struct vt_quality *out) {
     struct vt_quality q = {.norm = norm, .norm_part = NAN};
     q.size = fminf(face->box[2] - face->box[0], face->box[3] - face->box[1]);
@@ -71,7 +71,7 @@ void vt_measure_quality(const struct vt_face_box *face, const struct vt_image *a
     double product = (double)q.size_part * q.sharpness_part * q.pose_part;
     int parts = 3;
     if (norm > 0 && typical_norm > 0) {
-        q.norm_part = fminf(1, norm / typical_norm);
+        q.norm_part = (float)fmin(1, norm / typical_norm);
         product *= q.norm_part;
         parts = 4;
     }

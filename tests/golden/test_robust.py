@@ -31,20 +31,24 @@ def turned_points(points, turn, width, height):
     return np.stack({90: (height - 1 - y, x), 180: (width - 1 - x, height - 1 - y), 270: (y, width - 1 - x)}[turn], 1)
 
 
+@pytest.fixture(scope='module')
+def upright(vultus, detector, people):
+    return extract(vultus, detector, '--robust', 'full', *people)
+
+
 def test_people_upright(vultus, detector, people):
     faces = extract(vultus, detector, *people)
     assert len(people) == 40 and [len(f) for f in faces] == [1] * 40
 
 
 @pytest.mark.parametrize('turn', TURNS)
-def test_people_turned(vultus, detector, people, turn, tmp_path):
+def test_people_turned(vultus, detector, people, upright, turn, tmp_path):
     files, sizes = [], []
     for i, person in enumerate(people):
         picture = cv2.imread(str(person))
         sizes.append(picture.shape[1::-1])
         files.append(tmp_path / f'{i:02}.png')
         cv2.imwrite(str(files[-1]), cv2.rotate(picture, TURNS[turn]))
-    upright = extract(vultus, detector, '--robust', 'full', *people)
     turned = extract(vultus, detector, '--robust', 'full', *files)
     assert [len(f) for f in turned] == [1] * 40
     back = 360 - turn

@@ -45,7 +45,7 @@ static void test_builtin(void **state) {
     e = vt_catalogue_find(catalogue, NULL, "4_0_0_80x80_MiniFASNetV1SE");
     assert_string_equal(e->channels, "bgr");
     assert_true(e->crop_scale == 4 && e->typical_norm == 0);
-    assert_true(vt_catalogue_find(catalogue, NULL, "2.7_80x80_MiniFASNetV2")->crop_scale == 2.7f);
+    assert_true(vt_catalogue_find(catalogue, NULL, "2.7_80x80_MiniFASNetV2")->crop_scale == 2.7);
     e = vt_catalogue_find(catalogue, NULL, "mnet_cov2");
     assert_string_equal(e->function, "retinaface_l");
     assert_true(e->mean[0] == 0 && e->std[0] == 1);
