@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "face/network.h"
 
@@ -13,6 +14,11 @@ struct vt_embedder {
     bool states_norm; /* the second output is the norm that the first was divided by, as in AdaFace's exports */
 };
 
+/* A model of which nothing is known may be one. */
+static bool is_recogniser(const char *function) {
+    return !*function || strcmp(function, "arcface") == 0 || strcmp(function, "adaface") == 0;
+}
+
 enum vultus_status vt_embedder_create(
     struct vt_engine *engine, struct vt_pool *pool, struct vt_embedder **out, struct vultus_error *error) {
     struct vt_embedder *embedder = calloc(1, sizeof *embedder);
@@ -21,6 +27,14 @@ enum vultus_status vt_embedder_create(
     enum vultus_status status = vt_network_init(&embedder->network, engine, INT64_MAX, error);
     if (status) {
         free(embedder);
+        return status;
+    }
+    const struct vt_plan_model *model = &vt_engine_plan(engine)->model;
+    if (!is_recogniser(model->function ? model->function : "")) {
+        status = vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "%s is no recogniser: its function is \"%s\", not arcface or adaface",
+            model->name ? model->name : "the model", model->function);
+        vt_embedder_destroy(embedder);
         return status;
     }
     struct vt_tensor embedding = vt_engine_output(engine, 0, 1);

@@ -8,7 +8,7 @@ import pytest
 
 np, cv2 = pytest.importorskip('numpy'), pytest.importorskip('cv2')
 
-FACE = {'bbox', 'score', 'landmarks', 'pass', 'norm', 'embedding'}
+FACE = {'bbox', 'score', 'landmarks', 'pass', 'turn', 'norm', 'embedding'}
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +107,37 @@ def test_threshold_limit_and_size(vultus, models, group):
     assert 0 < len(strict['faces']) < len(faces) and 0 < len(wide['faces']) < len(faces)
 
 
+def test_robust_full(vultus, models, photo, tmp_path):
+    """A face that lies on its side is found by one of eight looks, and says by which."""
+    cv2.imwrite(str(tmp_path / 'side.png'), cv2.rotate(cv2.imread(str(photo)), cv2.ROTATE_90_CLOCKWISE))
+    [upright], [side] = (extract(vultus, models, '--robust', 'full', p) for p in (photo, tmp_path / 'side.png'))
+    assert len(upright['faces']) >= 1 and upright['faces'][0]['turn'] == 0
+    assert len(side['faces']) >= 1 and side['faces'][0]['turn'] == 270
+    cosine = np.dot(upright['faces'][0]['embedding'], side['faces'][0]['embedding'])
+    assert cosine > 0.8  # aligned upright, whatever the picture's turn
+    assert ', turned 270 degrees' in vultus('extract', *models, '--robust', 'full', tmp_path / 'side.png').out
+
+
+def test_tile(vultus, models, group):
+    [plain], [tiled] = extract(vultus, models, group), extract(vultus, models, '--tile', group)
+    assert len(tiled['faces']) >= len(plain['faces'])
+    assert 'tile' in {f['pass'] for f in tiled['faces']} <= {'plain', 'tile'}
+
+
+def test_quality(vultus, models, photo):
+    [with_rec] = extract(vultus, models, '--attributes', 'quality', photo)
+    [without] = extract(vultus, models, '--attributes', 'quality', '--no-embeddings', photo)
+    for record in (with_rec, without):
+        quality = record['faces'][0]['attributes']['quality']
+        assert set(quality) == {'overall', 'norm', 'sharpness', 'size', 'yaw', 'pitch', 'roll', 'parts'}
+        assert set(quality['parts']) == {'norm', 'sharpness', 'size', 'pose'} and 0 < quality['overall'] <= 1
+    assert with_rec['faces'][0]['attributes']['quality']['norm'] == with_rec['faces'][0]['norm']
+    assert quality['norm'] is None and quality['parts']['norm'] is None
+    assert 'attributes' not in extract(vultus, models, photo)[0]['faces'][0]
+    assert ', quality 0.' in vultus('extract', *models, '--attributes', 'quality', photo).out
+    assert 'mask_detector112' in vultus.fails('extract', *models, '--attributes', 'mask', '--models', photo.parent / 'none', photo)
+
+
 def test_threads_do_not_change_answers(vultus, models, group):
     plans = [json.loads(vultus('build', m, '--json').out)['path'] for m in (models[1], models[3])]
     ready = ['--det', plans[0], '--rec', plans[1]]
@@ -125,7 +156,7 @@ def test_without_embeddings(vultus, models, photo):
 
 def test_times(vultus, models, photo):
     [record] = extract(vultus, models, '--times', photo)
-    assert set(record['times']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed', 'total'}
+    assert set(record['times']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed', 'attributes', 'total'}
     assert record['times']['total'] >= record['times']['detect'] > 0
 
 
@@ -205,7 +236,8 @@ def test_models_from_the_environment(vultus, models, photo):
 def test_wrong_models(vultus, models, photo, tiny):
     assert 'absent.onnx' in vultus.fails('extract', '--det', 'absent.onnx', *models[2:], photo)
     assert vultus.fails('extract', '--det', models[3], *models[2:], photo)
-    assert vultus.fails('extract', *models[:2], '--rec', models[1], photo)
+    assert 'is no recogniser' in vultus.fails('extract', *models[:2], '--rec', models[1], photo)
+    assert 'tells no attribute' in vultus.fails('extract', *models[:2], '--attributes', 'mask', '--mask-model', models[3], photo)
     assert vultus.fails('extract', '--det', tiny, *models[2:], photo)
 
 

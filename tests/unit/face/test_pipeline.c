@@ -249,6 +249,23 @@ static void test_unfit_parts(void **state) {
     vt_detector_destroy(detector);
 }
 
+static void test_attributes(void **state) {
+    struct fixture *f = *state;
+    struct vt_analyze_options options = {.detect = {.threshold = 0.5f}, .attributes = VT_ATTRIBUTE_QUALITY};
+    struct vt_analysis a;
+    struct vultus_error error;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_OK);
+    for (size_t i = 0; i < 4; i++) /* the third cannot be aligned */
+        assert_int_equal(a.faces[i].attributes.present, i == 2 ? 0 : VT_ATTRIBUTE_QUALITY);
+    assert_true(a.faces[0].attributes.quality.norm == a.faces[0].norm && !a.faces[0].crop.pixels);
+    vt_analysis_release(&a);
+    options.attributes |= VT_ATTRIBUTE_LIVENESS;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_ERROR_INVALID);
+    assert_non_null(strstr(error.text, "liveness was asked for"));
+    options.attributes = 64;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_ERROR_INVALID);
+}
+
 static void *analyze_often(void *context) {
     struct fixture *f = context;
     for (int i = 0; i < 20; i++) {
@@ -273,6 +290,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_one_bad_face, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_faces_and_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unfit_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_threads, set_up, tear_down),
     };
