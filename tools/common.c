@@ -39,7 +39,13 @@ int vt_cli_fail_memory(void) {
 /* ---------------------------------------------------------------- runtime and plans */
 
 struct vultus_runtime *vt_cli_runtime(const struct vt_options *options) {
-    struct vultus_runtime_options wanted = {.threads = options->threads, .plan_directory = options->plans};
+    struct vultus_runtime_options wanted = {
+        .threads = options->threads,
+        .plan_directory = options->plans,
+        .max_picture_bytes = (size_t)options->max_bytes,
+        .max_picture_pixels = options->max_pixels,
+        .max_picture_dimension = options->max_side,
+    };
     struct vultus_runtime *runtime = NULL;
     struct vultus_error error;
     if (vultus_runtime_create(&wanted, &runtime, &error) < 0) vt_cli_fail(&error);
@@ -181,8 +187,12 @@ bool vt_file_list_append(struct vt_file_list *list, char *path) {
 }
 
 static bool has_picture_suffix(const char *name) {
+    static const char *const suffixes[] = {
+        ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"};
     const char *dot = strrchr(name, '.');
-    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+    for (size_t i = 0; dot && i < sizeof suffixes / sizeof *suffixes; i++)
+        if (strcasecmp(dot, suffixes[i]) == 0) return true;
+    return false;
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -199,7 +209,7 @@ static bool append_folder(struct vt_file_list *list, const char *path) {
         if (has_picture_suffix(entry->d_name)) fine = vt_file_list_append(list, vt_path_join(path, entry->d_name));
     closedir(folder);
     if (fine && list->count == first) {
-        vt_cli_say("there are no pictures (.jpg, .jpeg, .png) in the folder %s", path);
+        vt_cli_say("there are no pictures (.jpg, .png, .webp, .gif, .bmp, .tif, .heic, .avif) in the folder %s", path);
         return false;
     }
     if (fine) qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);

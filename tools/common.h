@@ -66,8 +66,8 @@ struct vt_file_list {
     size_t count, capacity;
 };
 /*
- * The operands, each folder replaced by the pictures in it (.jpg, .jpeg, .png; sorted by name; not its subfolders). On
- * failure says why and returns false; release with vt_file_list_fini either way.
+ * The operands, each folder replaced by the pictures in it (by their names' endings; sorted by name; not its
+ * subfolders). On failure says why and returns false; release with vt_file_list_fini either way.
  */
 bool vt_file_list_expand(const struct vt_options *options, struct vt_file_list *out);
 /* Takes ownership of `path`, which may be NULL; says that memory ran out and returns false. */

@@ -25,6 +25,7 @@ struct option {
 
 #define AT(field) offsetof(struct vt_options, field)
 #define PHOTOS (VT_EXTRACT | VT_DRAW | VT_MATCH)
+#define PICTURES (PHOTOS | VT_EMBED)
 #define SESSIONS (VT_RUN | VT_BENCH | VT_COMPARE)
 #define NETWORKS (VT_BUILD | SESSIONS)
 
@@ -46,6 +47,11 @@ static const struct option table[] = {
     {VT_EXTRACT, "landmarks", 0, FLAG, AT(landmarks), NULL, 0, 0, "list the five landmarks too (JSON always has them)"},
     {VT_EXTRACT, "no-embeddings", 0, FLAG, AT(no_embeddings), NULL, 0, 0, "detect only, without a recogniser"},
     {VT_EXTRACT, "times", 0, FLAG, AT(times), NULL, 0, 0, "milliseconds by stage"},
+    {PICTURES, "max-bytes", 0, INTEGER, AT(max_bytes), "N", 1, 2147483647, "refuse pictures of more bytes (64 MiB)"},
+    {PICTURES, "max-pixels", 0, INTEGER, AT(max_pixels), "N", 1, 2147483647,
+        "refuse pictures of more pixels (100 million)"},
+    {PICTURES, "max-side", 0, INTEGER, AT(max_side), "N", 1, 1000000,
+        "refuse pictures with a side of more pixels (32768)"},
     {VT_DRAW, "output", 'o', TEXT, AT(output), "OUT.jpg", 0, 0, "the picture to write; required"},
     {VT_MATCH, "save", 0, TEXT, AT(save), "PAIR.jpg", 0, 0, "write both crops side by side with the verdict"},
     {VT_RUN, "input", 'i', LIST, AT(inputs), "NAME=FILE.npy", 0, 0, "one of the inputs; once for each"},

@@ -35,7 +35,8 @@ struct vt_text_list {
  */
 struct vt_options {
     bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report;
-    int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples;
+    int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples, max_bytes, max_pixels,
+        max_side;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
         *robust, *save, *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference;

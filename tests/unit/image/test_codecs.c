@@ -14,6 +14,7 @@
 #include <spng.h>
 
 #include "base/log.h"
+#include "config.h"
 #include "image/codec_internal.h"
 #include "noise.h"
 
@@ -394,15 +395,7 @@ static void test_other_formats(void **state) {
         const char *bytes;
         size_t size;
         const char *words;
-    } files[] = {{"RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP"}, {"GIF89a\1\0\1\0", 10, "GIF"}, {"BM\x10\0\0\0\0\0", 8, "BMP"},
-        {"II*\0\x08\0\0\0", 8, "TIFF"}, {"MM\0*\0\0\0\x08", 8, "TIFF"},
-        {"\0\0\0\x18"
-         "ftypheic\0\0",
-            14, "HEIC"},
-        {"\0\0\0\x18"
-         "ftypavif\0\0",
-            14, "AVIF"},
-        {"\xff\x0a\0\0", 4, "JPEG XL"}};
+    } files[] = {{"\xff\x0a\0\0", 4, "JPEG XL"}, {"\0\0\0\x0cjP  \r\n\x87\n", 12, "JPEG 2000"}, {"%PDF-1.4", 8, "PDF"}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         expect_failure(files[i].bytes, files[i].size, VULTUS_ERROR_UNSUPPORTED, files[i].words);
     expect_failure("", 0, VULTUS_ERROR_FORMAT, "is empty");
@@ -410,6 +403,29 @@ static void test_other_formats(void **state) {
     expect_failure("\xff", 1, VULTUS_ERROR_FORMAT, "starts with ff");
     expect_failure("\xff\xd8\xff", 3, VULTUS_ERROR_FORMAT, "JPEG that cannot be decoded");
     expect_failure("\x89PNG\r\n\x1a\n", 8, VULTUS_ERROR_FORMAT, "PNG that cannot be decoded");
+}
+
+/* A codec that this build has finds the data damaged; one that it leaves out is named with its option. */
+static void expect_codec(bool have, const char *bytes, size_t size, const char *format, const char *option) {
+    expect_failure(bytes, size, have ? VULTUS_ERROR_FORMAT : VULTUS_ERROR_UNSUPPORTED, format);
+    if (!have) expect_failure(bytes, size, VULTUS_ERROR_UNSUPPORTED, option);
+}
+
+static void test_formats_by_their_bytes(void **state) {
+    (void)state;
+    expect_codec(VT_HAVE_WEBP, "RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP", "option webp");
+    expect_codec(VT_HAVE_GIF, "GIF89a\1\0\1\0", 10, "GIF", "option gif");
+    expect_codec(VT_HAVE_TIFF, "II*\0\x08\0\0\0", 8, "TIFF", "option tiff");
+    expect_codec(VT_HAVE_TIFF, "MM\0*\0\0\0\x08", 8, "TIFF", "option tiff");
+    expect_codec(VT_HAVE_HEIF,
+        "\0\0\0\x10"
+        "ftypheic\0\0\0\0",
+        16, "HEIC", "option heif");
+    expect_codec(VT_HAVE_HEIF,
+        "\0\0\0\x10"
+        "ftypavif\0\0\0\0",
+        16, "AVIF", "option heif");
+    expect_codec(true, "BM\x10\0\0\0\0\0", 8, "BMP", "");
 }
 
 /* A cut JPEG still shows what came before the cut. */
@@ -509,7 +525,7 @@ static void test_create(void **state) {
 
 static void test_library_names(void **state) {
     (void)state;
-    char text[128];
+    char text[256];
     vt_image_codecs(text, sizeof text);
     assert_non_null(strstr(text, "libjpeg-turbo "));
     assert_non_null(strstr(text, ", libspng "));
@@ -530,6 +546,7 @@ int main(void) {
         cmocka_unit_test(test_absurd_dimensions),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_formats_by_their_bytes),
         cmocka_unit_test(test_truncated_jpeg),
         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_read_file),
