@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "common.h"
@@ -37,26 +36,23 @@ static void print_face(const struct vultus_face *face, size_t i, bool landmarks)
     putchar('\n');
 }
 
-static void print_text(const struct extraction *e, const char *file, const struct vultus_picture *picture,
-    const struct vultus_faces *faces) {
-    printf(
-        "%s: %dx%d, %zu face%s\n", file, picture->width, picture->height, faces->count, faces->count == 1 ? "" : "s");
+static void print_text(const struct extraction *e, const char *file, const struct vultus_faces *faces) {
+    printf("%s: %dx%d, %zu face%s\n", file, faces->width, faces->height, faces->count, faces->count == 1 ? "" : "s");
     for (size_t i = 0; i < faces->count; i++) print_face(&faces->faces[i], i, e->options->landmarks);
     for (int s = 0; e->options->times && s < N_STAGES; s++)
         printf("%s%s %.2f%s", s ? ", " : "  ms: ", stage_names[s], e->times[s], s + 1 < N_STAGES ? "" : "\n");
     fflush(stdout);
 }
 
-static json_t *make_record(const struct extraction *e, const char *file, const struct vultus_picture *picture,
-    const struct vultus_faces *faces) {
+static json_t *make_record(const struct extraction *e, const char *file, const struct vultus_faces *faces) {
     json_t *list = json_array();
     for (size_t i = 0; i < faces->count; i++)
         if (json_array_append_new(list, vt_cli_json_face(&faces->faces[i], faces->dimension)) < 0) {
             json_decref(list);
             return NULL;
         }
-    json_t *record = json_pack("{s:o, s:i, s:i, s:o}", "file", vt_json_text(file), "width", picture->width, "height",
-        picture->height, "faces", list);
+    json_t *record = json_pack("{s:o, s:i, s:i, s:o}", "file", vt_json_text(file), "width", faces->width, "height",
+        faces->height, "faces", list);
     if (!e->options->times || !record) return record;
     json_t *times = json_object();
     int failed = json_object_set_new(record, "times", times);
@@ -129,16 +125,14 @@ static enum vultus_status write_crops(
 
 /* ---------------------------------------------------------------- photos */
 
-static enum vultus_status analyze(struct extraction *e, const char *file, struct vultus_picture *picture,
-    struct vultus_faces **faces, struct vultus_error *error) {
-    uint64_t start = vt_now_ns();
-    enum vultus_status status = vultus_picture_read(e->models.runtime, file, picture, error);
-    double read_ms = vt_ms_since(start);
-    if (status == VULTUS_OK) status = vultus_analyze(e->models.pipeline, picture, &e->analyze, faces, error);
+static enum vultus_status analyze(
+    struct extraction *e, const char *file, struct vultus_faces **faces, struct vultus_error *error) {
+    double read_ms = 0;
+    enum vultus_status status = vt_cli_analyze_file(&e->models, e->options, file, &e->analyze, faces, &read_ms, error);
     if (status < 0) return status;
     const struct vultus_times *t = &(*faces)->times;
     const double times[N_STAGES] = {
-        read_ms, t->letterbox, t->detect, t->decode, t->align, t->embed, read_ms + t->total};
+        read_ms, t->letterbox, t->detect, t->decode, t->align, t->embed, read_ms - t->read + t->total};
     memcpy(e->times, times, sizeof times);
     return VULTUS_OK;
 }
@@ -156,22 +150,20 @@ static enum vultus_status report_failure(struct extraction *e, const char *file,
 
 /* An unreadable photo is a record; a failure here is one that ends the command. */
 static enum vultus_status extract_photo(struct extraction *e, const char *file, struct vultus_error *error) {
-    struct vultus_picture picture = {0};
     struct vultus_faces *faces = NULL;
-    enum vultus_status status = analyze(e, file, &picture, &faces, error);
+    enum vultus_status status = analyze(e, file, &faces, error);
     if (status < 0) {
         status = report_failure(e, file, error);
     } else {
         if (e->options->crops) status = write_crops(e, file, faces, error);
         if (status == VULTUS_OK) {
             if (!vt_cli_records_wanted(&e->records))
-                print_text(e, file, &picture, faces);
-            else if (!vt_cli_records_add(&e->records, make_record(e, file, &picture, faces)))
+                print_text(e, file, faces);
+            else if (!vt_cli_records_add(&e->records, make_record(e, file, faces)))
                 status = vt_fail_memory(error, "a record", 0);
         }
     }
     vultus_faces_free(faces);
-    vultus_picture_release(&picture);
     return status;
 }
 

@@ -14,6 +14,8 @@
 #include "base/file.h"
 #include "config/starter.h"
 
+#define DEFAULT_MAX_BYTES ((size_t)64 << 20)
+
 /* ---------------------------------------------------------------- failures */
 
 void vt_cli_say(const char *format, ...) {
@@ -161,7 +163,24 @@ struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *op
         .robust_off = options->robust && strcmp(options->robust, "off") == 0,
         .limit_faces = options->limit_faces,
         .min_face_size = options->min_face_size,
+        .whole_picture = options->full_decode,
     };
+}
+
+enum vultus_status vt_cli_analyze_file(const struct vt_cli_pipeline *models, const struct vt_options *options,
+    const char *file, const struct vultus_analyze_options *analyze, struct vultus_faces **faces, double *read_ms,
+    struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    uint8_t *bytes;
+    size_t size, limit = options->max_bytes ? (size_t)options->max_bytes : DEFAULT_MAX_BYTES;
+    enum vultus_status status = vt_read_file(file, limit, &bytes, &size, error);
+    if (status < 0) return status;
+    *read_ms = vt_ms_since(start);
+    const char *name = strcmp(file, "-") == 0 ? "standard input" : file;
+    status = vultus_analyze_encoded(models->pipeline, bytes, size, name, analyze, faces, error);
+    free(bytes);
+    if (status == VULTUS_OK) *read_ms += (*faces)->times.read;
+    return status;
 }
 
 /* ---------------------------------------------------------------- files */

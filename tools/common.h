@@ -59,6 +59,14 @@ bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
 
+/*
+ * Reads and analyses a photo; "-" is standard input. *read_ms gets the time of reading and decoding. On success the
+ * caller frees *faces.
+ */
+enum vultus_status vt_cli_analyze_file(const struct vt_cli_pipeline *models, const struct vt_options *options,
+    const char *file, const struct vultus_analyze_options *analyze, struct vultus_faces **faces, double *read_ms,
+    struct vultus_error *error);
+
 /* ---------------------------------------------------------------- files */
 
 struct vt_file_list {

@@ -47,6 +47,8 @@ static const struct option table[] = {
     {VT_EXTRACT, "landmarks", 0, FLAG, AT(landmarks), NULL, 0, 0, "list the five landmarks too (JSON always has them)"},
     {VT_EXTRACT, "no-embeddings", 0, FLAG, AT(no_embeddings), NULL, 0, 0, "detect only, without a recogniser"},
     {VT_EXTRACT, "times", 0, FLAG, AT(times), NULL, 0, 0, "milliseconds by stage"},
+    {VT_EXTRACT | VT_MATCH, "full-decode", 0, FLAG, AT(full_decode), NULL, 0, 0,
+        "decode large JPEG pictures in full even where less would do"},
     {PICTURES, "max-bytes", 0, INTEGER, AT(max_bytes), "N", 1, 2147483647, "refuse pictures of more bytes (64 MiB)"},
     {PICTURES, "max-pixels", 0, INTEGER, AT(max_pixels), "N", 1, 2147483647,
         "refuse pictures of more pixels (100 million)"},

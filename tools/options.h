@@ -34,7 +34,7 @@ struct vt_text_list {
  * NULL, but for match_threshold (NAN) and seconds (its default). graph_of is "" where --graph has no value.
  */
 struct vt_options {
-    bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report;
+    bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, layers, report, full_decode;
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples, max_bytes, max_pixels,
         max_side;
     double threshold, match_threshold, seconds;

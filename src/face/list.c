@@ -25,6 +25,20 @@ enum vultus_status vt_face_list_push(
     return VULTUS_OK;
 }
 
+void vt_face_list_enlarge(struct vt_face_list *list, float factor, int least_width) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct vt_face_box face = list->faces[i];
+        for (int k = 0; k < 4; k++) face.box[k] *= factor;
+        for (int k = 0; k < VT_LANDMARKS; k++) {
+            face.landmarks[k][0] *= factor;
+            face.landmarks[k][1] *= factor;
+        }
+        if (least_width <= 0 || face.box[2] - face.box[0] >= (float)least_width) list->faces[kept++] = face;
+    }
+    list->count = kept;
+}
+
 /* Floats as integers that sort the same way, so that NaN has a place too. */
 static uint32_t sortable(float value) {
     uint32_t bits;

@@ -25,13 +25,26 @@ enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct v
     return VULTUS_OK;
 }
 
+/* A picture as it was decoded: `reduction` times smaller than the one that coordinates of faces are of. */
+struct view {
+    const struct vt_image *picture;
+    int reduction;
+};
+
 /* Aligned crops of one picture's faces. */
 struct align_job {
-    const struct vt_image *picture;
+    struct view view;
     enum vt_warp_method method;
     struct vt_analysis *analysis;
     struct vultus_error *errors; /* one for each face; status 0 where it went well */
 };
+
+/* The centre of pixel 0 lies at 0 in both pictures. */
+static void view_landmarks(const float landmarks[VT_LANDMARKS][2], int reduction, float viewed[VT_LANDMARKS][2]) {
+    for (int i = 0; i < VT_LANDMARKS; i++)
+        for (int k = 0; k < 2; k++)
+            viewed[i][k] = reduction == 1 ? landmarks[i][k] : (landmarks[i][k] + 0.5f) / (float)reduction - 0.5f;
+}
 
 static void align_face(void *context, size_t unit, int thread) {
     (void)thread;
@@ -40,7 +53,9 @@ static void align_face(void *context, size_t unit, int thread) {
     face->crop =
         (struct vt_image){job->analysis->crop_pixels + unit * CROP_BYTES, VT_CROP_SIZE, VT_CROP_SIZE, CROP_STRIDE};
     job->errors[unit].status = VULTUS_OK;
-    if (vt_align_into(job->picture, face->found.landmarks, job->method, &face->crop, &job->errors[unit]))
+    float landmarks[VT_LANDMARKS][2];
+    view_landmarks(face->found.landmarks, job->view.reduction, landmarks);
+    if (vt_align_into(job->view.picture, landmarks, job->method, &face->crop, &job->errors[unit]))
         face->crop = (struct vt_image){0};
 }
 
@@ -50,12 +65,12 @@ static enum vultus_status keep_failure(
     return face->failure ? VULTUS_OK : vt_fail_memory(error, "a face's failure", VULTUS_ERROR_TEXT);
 }
 
-static enum vultus_status align_faces(const struct vt_pipeline *pipeline, const struct vt_image *picture,
-    enum vt_warp_method method, struct vt_analysis *analysis, struct vultus_error *error) {
+static enum vultus_status align_faces(const struct vt_pipeline *pipeline, struct view view, enum vt_warp_method method,
+    struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
     enum vultus_status status = VULTUS_OK;
     size_t count = analysis->count;
-    struct align_job job = {picture, method, analysis, calloc(count, sizeof *job.errors)};
+    struct align_job job = {view, method, analysis, calloc(count, sizeof *job.errors)};
     analysis->crop_pixels = calloc(count, CROP_BYTES);
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
@@ -130,25 +145,120 @@ static enum vultus_status take_faces(
     return VULTUS_OK;
 }
 
+static bool wants_crops(const struct vt_pipeline *pipeline, const struct vt_analyze_options *options) {
+    return (pipeline->embedder && !options->without_embeddings) ||
+           (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
+}
+
+/* Faces of the view, in coordinates of the whole picture. */
+static enum vultus_status find_faces(const struct vt_pipeline *pipeline, struct view view,
+    const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
+    struct vt_detect_options detect = options->detect;
+    if (view.reduction > 1) detect.min_face_size = 0; /* held against the whole picture's pixels below */
+    struct vt_face_list list = {0};
+    enum vultus_status status =
+        vt_detect(pipeline->detector, view.picture, &detect, &list, &analysis->scale, &analysis->times.detect, error);
+    if (view.reduction > 1) vt_face_list_enlarge(&list, (float)view.reduction, options->detect.min_face_size);
+    analysis->scale /= view.reduction;
+    if (!status) status = take_faces(analysis, &list, error);
+    vt_face_list_fini(&list);
+    return status;
+}
+
+/* Crops and embeddings, as far as they are asked for. */
+static enum vultus_status look_closer(const struct vt_pipeline *pipeline, struct view view,
+    const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
+    if (analysis->count == 0 || !wants_crops(pipeline, options)) return VULTUS_OK;
+    enum vultus_status status = align_faces(pipeline, view, options->warp, analysis, error);
+    if (!status && pipeline->embedder && !options->without_embeddings) status = embed_faces(pipeline, analysis, error);
+    if (!status && !options->with_crops) drop_crops(analysis);
+    return status;
+}
+
 enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
     const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
-    struct vt_analysis analysis = {0};
+    struct view view = {picture, 1};
+    struct vt_analysis analysis = {.width = picture->width, .height = picture->height, .reduction = 1};
     vt_arena_init(&analysis.failures, 0);
-    struct vt_face_list list = {0};
-    bool embed = pipeline->embedder && !options->without_embeddings;
-    bool align = embed || (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
-    enum vultus_status status =
-        vt_detect(pipeline->detector, picture, &options->detect, &list, &analysis.scale, &analysis.times.detect, error);
-    if (!status) status = take_faces(&analysis, &list, error);
-    if (!status && align && list.count) status = align_faces(pipeline, picture, options->warp, &analysis, error);
-    if (!status && embed && list.count) status = embed_faces(pipeline, &analysis, error);
-    vt_face_list_fini(&list);
+    enum vultus_status status = find_faces(pipeline, view, options, &analysis, error);
+    if (!status) status = look_closer(pipeline, view, options, &analysis, error);
     if (status) {
         vt_analysis_release(&analysis);
         return status;
     }
-    if (!options->with_crops) drop_crops(&analysis);
+    analysis.times.total_ms = vt_ms_since(start);
+    *out = analysis;
+    return VULTUS_OK;
+}
+
+/* ---------------------------------------------------------------- encoded pictures */
+
+/* While the letterbox shrinks what was reduced by this much or more, faces move by a small part of a network pixel. */
+enum { DETECTION_SPARE = 3 };
+
+static enum vultus_status decode_view(const struct vt_encoded_picture *picture, struct vt_image_scale *scale,
+    struct vt_image *image, struct vt_analysis *analysis, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    struct vt_image decoded;
+    enum vultus_status status =
+        vt_image_decode_scaled(picture->bytes, picture->size, picture->name, picture->limits, scale, &decoded, error);
+    if (!status) {
+        vt_image_release(image);
+        *image = decoded;
+        analysis->reduction = scale->reduction;
+    }
+    analysis->times.read_ms += vt_ms_since(start);
+    return status;
+}
+
+/* The largest reduction at which no face has fewer pixels than its crop. */
+static int reduction_for_crops(const struct vt_analysis *analysis) {
+    int reduction = analysis->reduction;
+    for (size_t i = 0; i < analysis->count; i++) {
+        double matrix[6];
+        if (vt_align_matrix(analysis->faces[i].found.landmarks, matrix, NULL)) continue;
+        while (reduction > 1 && hypot(matrix[0], matrix[3]) * reduction > 1) reduction /= 2;
+    }
+    return reduction;
+}
+
+/* Decodes the picture as small as serves finding faces, and again where a face's crop needs more. */
+static enum vultus_status analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
+    const struct vt_analyze_options *options, struct vt_image *image, struct vt_analysis *analysis,
+    struct vultus_error *error) {
+    struct vt_image_scale scale = {0};
+    if (!options->whole_picture) {
+        vt_detector_input_size(pipeline->detector, &scale.enough_width, &scale.enough_height);
+        scale.enough_width *= DETECTION_SPARE;
+        scale.enough_height *= DETECTION_SPARE;
+    }
+    enum vultus_status status = decode_view(picture, &scale, image, analysis, error);
+    if (status) return status;
+    analysis->width = scale.width;
+    analysis->height = scale.height;
+    status = find_faces(pipeline, (struct view){image, scale.reduction}, options, analysis, error);
+    int wanted = !status && wants_crops(pipeline, options) ? reduction_for_crops(analysis) : analysis->reduction;
+    if (!status && wanted < analysis->reduction) {
+        scale.enough_width = scale.width / wanted;
+        scale.enough_height = scale.height / wanted;
+        status = decode_view(picture, &scale, image, analysis, error);
+    }
+    return status ? status : look_closer(pipeline, (struct view){image, analysis->reduction}, options, analysis, error);
+}
+
+enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
+    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    struct vt_analysis analysis = {.reduction = 1};
+    struct vt_image image = {0};
+    vt_arena_init(&analysis.failures, 0);
+    enum vultus_status status = analyze_encoded(pipeline, picture, options, &image, &analysis, error);
+    vt_image_release(&image);
+    if (status) {
+        vt_analysis_release(&analysis);
+        return status;
+    }
     analysis.times.total_ms = vt_ms_since(start);
     *out = analysis;
     return VULTUS_OK;

@@ -302,3 +302,49 @@ def test_limits(vultus, models, photo, pixels):
                                  ('--max-side', max(width, height) - 1, 'a side')):
         assert words in vultus.fails('extract', *models, option, value, photo)
         vultus('extract', *models, option, value + 1, photo)
+
+
+def enlarged(path, photo, width, quality=90):
+    pixels = cv2.imread(str(photo))
+    scale = width / pixels.shape[1]
+    cv2.imwrite(str(path), cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return path
+
+
+def nearest(face, faces):
+    return min(faces, key=lambda other: np.abs(np.subtract(face['bbox'], other['bbox'])).max())
+
+
+def test_reduced_decoding(vultus, models, photo, group, tmp_path):
+    """A JPEG far larger than detection needs is decoded reduced; faces stay where they are and who they are."""
+    for number, (source, width) in enumerate(((photo, 5000), (group, 6000))):
+        path = enlarged(tmp_path / f'{number}.jpg', source, width)
+        reduced, whole = (json.loads(vultus('extract', *models, '--json', *options, path).out)[0] for options in ([], ['--full-decode']))
+        assert (reduced['width'], reduced['height']) == (whole['width'], whole['height']) == cv2.imread(str(path)).shape[1::-1]
+        assert reduced != whole
+        large = [face for face in whole['faces'] if face['score'] > 0.65 and face['bbox'][2] - face['bbox'][0] > width / 20]
+        assert large
+        for face in large:
+            other = nearest(face, reduced['faces'])
+            assert face_moved({'faces': [face]}, {'faces': [other]}) < 2
+            assert abs(face['score'] - other['score']) < 0.01
+            assert np.dot(face['embedding'], other['embedding']) > 0.99
+
+
+def test_reduced_decoding_of_turned_pictures(vultus, models, photo, tmp_path):
+    upright = enlarged(tmp_path / 'upright.jpg', photo, 5000, quality=95)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = saved(tmp_path / 'turned.jpg', rgb(np.ascontiguousarray(stored_for(cv2.imread(str(upright)), 6))), quality=95, exif=exif)
+    a, b = (json.loads(vultus('extract', *models, '--json', path).out)[0] for path in (upright, turned))
+    assert (a['width'], a['height']) == (b['width'], b['height'])
+    assert face_moved(a, b) < 8, 'of 5000 pixels, reduced at other places'
+
+
+def test_sizes_are_of_the_whole_picture(vultus, models, photo, tmp_path):
+    path = enlarged(tmp_path / 'large.jpg', photo, 5000)
+    [face] = json.loads(vultus('extract', *models, '--json', path).out)[0]['faces']
+    width = int(face['bbox'][2] - face['bbox'][0])
+    for least, count in ((width - 1, 1), (width + 2, 0)):
+        [record] = json.loads(vultus('extract', *models, '--json', '--min-face-size', least, path).out)
+        assert len(record['faces']) == count

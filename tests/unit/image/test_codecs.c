@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -181,6 +182,68 @@ static void test_exif_hostile(void **state) {
     assert_int_equal(vt_exif_orientation(tiff, size), 1);
     write_tiff(tiff, true, 4, 6); /* LONG instead of SHORT */
     assert_int_equal(vt_exif_orientation(tiff, size), 1);
+}
+
+/* Mean of the pixels of the whole picture that pixel (x, y) of the reduced one covers. */
+static double mean_of_block(const struct vt_image *whole, int reduction, int x, int y, int channel) {
+    double sum = 0;
+    int count = 0;
+    for (int v = y * reduction; v < (y + 1) * reduction && v < whole->height; v++)
+        for (int u = x * reduction; u < (x + 1) * reduction && u < whole->width; u++, count++)
+            sum += whole->pixels[(size_t)v * whole->stride + 3 * (size_t)u + (size_t)channel];
+    return sum / count;
+}
+
+static void check_reduced(struct bytes file, const struct vt_image *whole, int enough, int reduction) {
+    struct vt_image_scale scale = {.enough_width = enough, .enough_height = enough};
+    struct vt_image picture;
+    struct vultus_error error;
+    if (vt_image_decode_scaled(file.data, file.size, "p", NULL, &scale, &picture, &error)) fail_msg("%s", error.text);
+    assert_int_equal(scale.reduction, reduction);
+    assert_int_equal(scale.width, whole->width);
+    assert_int_equal(scale.height, whole->height);
+    assert_int_equal(picture.width, (whole->width + reduction - 1) / reduction);
+    assert_int_equal(picture.height, (whole->height + reduction - 1) / reduction);
+    double difference = 0;
+    for (int y = 0; y < picture.height; y++)
+        for (int x = 0; x < picture.width; x++)
+            for (int k = 0; k < 3; k++)
+                difference += fabs(picture.pixels[(size_t)y * picture.stride + 3 * (size_t)x + (size_t)k] -
+                                   mean_of_block(whole, reduction, x, y, k));
+    difference /= (double)picture.stride * picture.height;
+    if (!(difference < 1)) fail_msg("reduced by %d, pixels differ by %.2f on average", reduction, difference);
+    vt_image_release(&picture);
+}
+
+/* Waves longer than what is averaged: a reduction that only leaves fine detail out keeps them. */
+static struct vt_image waves(int width, int height) {
+    struct vt_image picture = noise_picture(width, height);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < 3 * width; x++)
+            picture.pixels[(size_t)y * picture.stride + (size_t)x] =
+                (uint8_t)(128 + 60 * sin(x / 60.0 + x % 3) * cos(y / 25.0));
+    return picture;
+}
+
+/* The least that is enough decides, on the longer side, whichever way the picture is turned. */
+static void test_jpeg_reduced(void **state) {
+    (void)state;
+    struct vt_image picture = waves(400, 203);
+    struct bytes plain = encode(&picture);
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        struct bytes file = with_exif(plain, false, (unsigned)orientation);
+        struct vt_image whole = decode(file);
+        check_reduced(file, &whole, 0, 1);
+        check_reduced(file, &whole, 201, 1);
+        check_reduced(file, &whole, 200, 2);
+        check_reduced(file, &whole, 100, 4);
+        check_reduced(file, &whole, 50, 8);
+        check_reduced(file, &whole, 1, 8);
+        vt_image_release(&whole);
+        free(file.data);
+    }
+    free(plain.data);
+    vt_image_release(&picture);
 }
 
 /* JPEG straight from libjpeg: any components, any scans. */
@@ -539,6 +602,7 @@ int main(void) {
         cmocka_unit_test(test_jpeg_too_large_to_write),
         cmocka_unit_test(test_exif_orientations),
         cmocka_unit_test(test_exif_hostile),
+        cmocka_unit_test(test_jpeg_reduced),
         cmocka_unit_test(test_jpeg_colour_spaces),
         cmocka_unit_test(test_jpeg_scan_bomb),
         cmocka_unit_test(test_png_formats),
