@@ -25,10 +25,11 @@ enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct v
     return VULTUS_OK;
 }
 
-/* A picture as it was decoded: `reduction` times smaller than the one that coordinates of faces are of. */
+/* A picture as it was decoded: `reduction` times smaller than the one that coordinates of faces are of, and from where.
+ */
 struct view {
     const struct vt_image *picture;
-    int reduction;
+    int reduction, left, top;
 };
 
 /* Aligned crops of one picture's faces. */
@@ -40,10 +41,13 @@ struct align_job {
 };
 
 /* The centre of pixel 0 lies at 0 in both pictures. */
-static void view_landmarks(const float landmarks[VT_LANDMARKS][2], int reduction, float viewed[VT_LANDMARKS][2]) {
+static void view_landmarks(
+    const float landmarks[VT_LANDMARKS][2], const struct view *view, float viewed[VT_LANDMARKS][2]) {
+    const float offset[2] = {(float)view->left, (float)view->top};
     for (int i = 0; i < VT_LANDMARKS; i++)
         for (int k = 0; k < 2; k++)
-            viewed[i][k] = reduction == 1 ? landmarks[i][k] : (landmarks[i][k] + 0.5f) / (float)reduction - 0.5f;
+            viewed[i][k] = view->reduction == 1 ? landmarks[i][k]
+                                                : (landmarks[i][k] - offset[k] + 0.5f) / (float)view->reduction - 0.5f;
 }
 
 static void align_face(void *context, size_t unit, int thread) {
@@ -54,7 +58,7 @@ static void align_face(void *context, size_t unit, int thread) {
         (struct vt_image){job->analysis->crop_pixels + unit * CROP_BYTES, VT_CROP_SIZE, VT_CROP_SIZE, CROP_STRIDE};
     job->errors[unit].status = VULTUS_OK;
     float landmarks[VT_LANDMARKS][2];
-    view_landmarks(face->found.landmarks, job->view.reduction, landmarks);
+    view_landmarks(face->found.landmarks, &job->view, landmarks);
     if (vt_align_into(job->view.picture, landmarks, job->method, &face->crop, &job->errors[unit]))
         face->crop = (struct vt_image){0};
 }
@@ -158,7 +162,8 @@ static enum vultus_status find_faces(const struct vt_pipeline *pipeline, struct 
     struct vt_face_list list = {0};
     enum vultus_status status =
         vt_detect(pipeline->detector, view.picture, &detect, &list, &analysis->scale, &analysis->times.detect, error);
-    if (view.reduction > 1) vt_face_list_enlarge(&list, (float)view.reduction, options->detect.min_face_size);
+    if (view.reduction > 1)
+        vt_face_list_enlarge(&list, view.reduction, view.left, view.top, options->detect.min_face_size);
     analysis->scale /= view.reduction;
     if (!status) status = take_faces(analysis, &list, error);
     vt_face_list_fini(&list);
@@ -178,7 +183,7 @@ static enum vultus_status look_closer(const struct vt_pipeline *pipeline, struct
 enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
     const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
-    struct view view = {picture, 1};
+    struct view view = {picture, 1, 0, 0};
     struct vt_analysis analysis = {.width = picture->width, .height = picture->height, .reduction = 1};
     vt_arena_init(&analysis.failures, 0);
     enum vultus_status status = find_faces(pipeline, view, options, &analysis, error);
@@ -212,6 +217,10 @@ static enum vultus_status decode_view(const struct vt_encoded_picture *picture, 
     return status;
 }
 
+static struct view view_of(const struct vt_image *image, const struct vt_image_scale *scale) {
+    return (struct view){image, scale->reduction, scale->left, scale->top};
+}
+
 /* The largest reduction at which no face has fewer pixels than its crop. */
 static int reduction_for_crops(const struct vt_analysis *analysis) {
     int reduction = analysis->reduction;
@@ -237,14 +246,14 @@ static enum vultus_status analyze_encoded(const struct vt_pipeline *pipeline, co
     if (status) return status;
     analysis->width = scale.width;
     analysis->height = scale.height;
-    status = find_faces(pipeline, (struct view){image, scale.reduction}, options, analysis, error);
+    status = find_faces(pipeline, view_of(image, &scale), options, analysis, error);
     int wanted = !status && wants_crops(pipeline, options) ? reduction_for_crops(analysis) : analysis->reduction;
     if (!status && wanted < analysis->reduction) {
         scale.enough_width = scale.width / wanted;
         scale.enough_height = scale.height / wanted;
         status = decode_view(picture, &scale, image, analysis, error);
     }
-    return status ? status : look_closer(pipeline, (struct view){image, analysis->reduction}, options, analysis, error);
+    return status ? status : look_closer(pipeline, view_of(image, &scale), options, analysis, error);
 }
 
 enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,

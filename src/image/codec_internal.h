@@ -53,5 +53,7 @@ int vt_exif_orientation(const uint8_t *block, size_t size);
 enum vultus_status vt_image_orient(struct vt_image *image, int orientation, struct vultus_error *error);
 /* Whether rows and columns change places. */
 static inline bool vt_orientation_swaps(int orientation) { return orientation >= 5 && orientation <= 8; }
+/* Whether columns, whether rows of the upright picture come in reverse, after any swap. */
+void vt_orientation_mirrors(int orientation, bool *columns, bool *rows);
 
 #endif

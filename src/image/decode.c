@@ -129,14 +129,20 @@ static struct vt_image_limits effective_limits(const struct vt_image_limits *lim
     return result;
 }
 
-/* Tells the size of the whole picture, upright. */
+/* Tells size and place of the whole picture, upright. Mirroring puts the last, incomplete block first. */
 static void describe_scale(const struct vt_decoded *decoded, struct vt_image_scale *scale) {
+    bool mirrored, flipped;
+    vt_orientation_mirrors(decoded->orientation, &mirrored, &flipped);
     bool swaps = vt_orientation_swaps(decoded->orientation);
     int width = decoded->width ? decoded->width : decoded->image.width;
     int height = decoded->height ? decoded->height : decoded->image.height;
     scale->reduction = decoded->reduction;
     scale->width = swaps ? height : width;
     scale->height = swaps ? width : height;
+    int upright_width = swaps ? decoded->image.height : decoded->image.width;
+    int upright_height = swaps ? decoded->image.width : decoded->image.height;
+    scale->left = mirrored ? scale->width - decoded->reduction * upright_width : 0;
+    scale->top = flipped ? scale->height - decoded->reduction * upright_height : 0;
 }
 
 enum vultus_status vt_image_decode_scaled(const uint8_t *bytes, size_t size, const char *name,

@@ -37,13 +37,15 @@ enum vultus_status vt_image_decode(const uint8_t *bytes, size_t size, const char
 
 /*
  * How fine a picture must be, and what was made of it. A JPEG may come reduced by 2, 4 or 8 as long as its width or its
- * height does not fall below what is enough; other formats come whole. Pixel x of the reduced picture covers pixels
- * reduction * x to reduction * (x + 1) - 1 of the whole one.
+ * height does not fall below what is enough; other formats come whole. Pixel (x, y) of the reduced picture covers the
+ * square of `reduction` pixels of the whole one whose first is (reduction * x + left, reduction * y + top).
  */
 struct vt_image_scale {
     int enough_width, enough_height; /* 0: the whole picture is wanted */
-    int reduction;                   /* set on success: 1, 2, 4 or 8 */
-    int width, height;               /* set on success: of the whole picture, upright */
+    /* Set on success. */
+    int reduction;     /* 1, 2, 4 or 8 */
+    int width, height; /* of the whole picture, upright */
+    int left, top;     /* -7 to 0: not 0 where a turned picture's size is no multiple of the reduction */
 };
 enum vultus_status vt_image_decode_scaled(const uint8_t *bytes, size_t size, const char *name,
     const struct vt_image_limits *limits, struct vt_image_scale *scale, struct vt_image *out,
