@@ -59,8 +59,11 @@ bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
 
+/* Largest picture file that the options allow. */
+size_t vt_cli_most_bytes(const struct vt_options *options);
+
 /*
- * Reads and analyses a photo; "-" is standard input. *read_ms gets the time of reading and decoding. On success the
+ * Reads and analyses a photo; "-" is standard input. *read_ms gets the time that the file took. On success the
  * caller frees *faces.
  */
 enum vultus_status vt_cli_analyze_file(const struct vt_cli_pipeline *models, const struct vt_options *options,
@@ -73,9 +76,12 @@ struct vt_file_list {
     char **paths;
     size_t count, capacity;
 };
+/* Whether a name ends as those of pictures do. */
+bool vt_has_picture_suffix(const char *name);
 /*
- * The operands, each folder replaced by the pictures in it (by their names' endings; sorted by name; not its
- * subfolders). On failure says why and returns false; release with vt_file_list_fini either way.
+ * The operands, each folder replaced by the pictures in it (by their names' endings; sorted by path; with --recursive
+ * those of its subfolders too, but not by way of symbolic links). On failure says why and returns false; release with
+ * vt_file_list_fini either way.
  */
 bool vt_file_list_expand(const struct vt_options *options, struct vt_file_list *out);
 /* Takes ownership of `path`, which may be NULL; says that memory ran out and returns false. */
@@ -96,6 +102,8 @@ json_t *vt_cli_json_error(const char *file, const char *sentence);
 /* Prints and releases a value. Indented over several lines, with a newline, or compact without one. False when out of
  * memory. */
 bool vt_cli_json_print(json_t *value, bool indented);
+/* A value as compact text, with a newline or without; malloc'd, NULL when out of memory. */
+char *vt_cli_json_line(const json_t *value, bool newline);
 /* Prints a text that comes from a file: what could steer a terminal becomes "?". */
 void vt_cli_print_clean(const char *text);
 /* Prints a value for people: indented "key: value" lines, an object of a list on one line where it is flat. */
@@ -111,6 +119,8 @@ struct vt_cli_records {
 };
 void vt_cli_records_begin(struct vt_cli_records *records, const struct vt_options *options);
 bool vt_cli_records_wanted(const struct vt_cli_records *records);
+/* A record as vt_cli_json_line made it. */
+void vt_cli_records_add_line(struct vt_cli_records *records, const char *line);
 bool vt_cli_records_add(struct vt_cli_records *records, json_t *record); /* takes the reference, which may be NULL */
 void vt_cli_records_end(struct vt_cli_records *records);
 

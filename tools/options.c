@@ -42,6 +42,13 @@ static const struct option table[] = {
     {PHOTOS, "min-face-size", 0, INTEGER, AT(min_face_size), "PX", 1, 1e6, "drop faces narrower than PX pixels"},
     {PHOTOS, "robust", 0, CHOICE, AT(robust), "auto|off", 0, 0,
         "look again with a margin when nothing is found (auto)"},
+    {VT_EXTRACT, "recursive", 'r', FLAG, AT(recursive), NULL, 0, 0, "take the pictures of folders' subfolders too"},
+    {VT_EXTRACT, "from", 0, CHOICE, AT(from), "list|tar", 0, 0,
+        "operands are lists of photos, one a line, or tar archives; - is standard input"},
+    {VT_EXTRACT, "out", 0, TEXT, AT(output), "FILE", 0, 0, "write records to FILE: .ndjson, .npz or .msgpack"},
+    {VT_EXTRACT, "resume", 0, FLAG, AT(resume), NULL, 0, 0, "go on with an interrupted --out"},
+    {VT_EXTRACT, "jobs", 'j', INTEGER, AT(jobs), "N", 1, 256,
+        "photos worked on at once, with one thread each (with --out: the processors; else 1)"},
     {VT_EXTRACT, "crops", 0, TEXT, AT(crops), "DIR", 0, 0, "write aligned faces to DIR/{photo}_{i}.jpg"},
     {VT_EXTRACT, "crop-format", 0, CHOICE, AT(crop_format), "jpg|npy", 0, 0, "npy keeps crops without loss (jpg)"},
     {VT_EXTRACT, "landmarks", 0, FLAG, AT(landmarks), NULL, 0, 0, "list the five landmarks too (JSON always has them)"},
@@ -319,6 +326,7 @@ bool vt_options_parse(
     if (out->n_operands > command->max_operands)
         return wrong(&p, "%s takes %s; \"%s\" is too much", command->name,
             *command->operands ? command->operands : "no operands", out->operands[command->max_operands]);
+    if (out->resume && !out->output) return wrong(&p, "--resume needs --out FILE");
     if (command->bit == VT_DRAW && !out->output) return wrong(&p, "draw needs -o OUT.jpg");
     return true;
 }
