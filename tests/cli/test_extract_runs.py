@@ -26,13 +26,13 @@ def starter(root):
 
 @pytest.fixture(scope='module')
 def folder(root, tmp_path_factory):
-    """40 photos in three folders, one of them damaged, and other things."""
+    """20 photos in three folders, one of them damaged, and other things."""
     folder = tmp_path_factory.mktemp('photos')
     group = cv2.imread(str(root / 'examples/group.jpg'))
-    for i in range(40):
+    for i in range(20):
         path = folder / ('', 'b', 'a/deep')[i % 3] / f'{i // 3}.{("jpg", "png", "bmp")[i % 4 % 3]}'
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = cv2.resize(group, None, fx=0.5, fy=0.5)[i:, 3 * i:]
+        part = cv2.resize(group, None, fx=0.4, fy=0.4)[i:i + 180, 5 * i:5 * i + 160]
         cv2.imwrite(str(path), part[:, ::-1] if i % 2 else part)
     (folder / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 no more')
     (folder / 'notes.txt').write_text('no photo')
@@ -49,7 +49,7 @@ def whole(vultus, starter, folder, tmp_path_factory):
     """Lines of a run that nothing interrupted."""
     out = tmp_path_factory.mktemp('whole') / 'faces.ndjson'
     done = run(vultus, starter, folder, '--recursive', '--out', out)
-    assert '1 of 41 photos failed' in done.err and sorted(p.name for p in out.parent.iterdir()) == [out.name]
+    assert '1 of 21 photos failed' in done.err and sorted(p.name for p in out.parent.iterdir()) == [out.name]
     return out.read_bytes()
 
 
@@ -57,12 +57,12 @@ def test_recursive(whole, folder):
     """Every picture once, in the order of the paths' bytes; links to folders are not followed."""
     wanted = sorted(str(p) for p in folder.glob('**/*') if p.is_file() and p.suffix != '.txt' and 'loop' not in p.parts)
     records = [json.loads(line) for line in whole.splitlines()]
-    assert [r['file'] for r in records] == wanted and len(wanted) == 41
+    assert [r['file'] for r in records] == wanted and len(wanted) == 21
     assert [r['file'] for r in records if 'error' in r] == [str(folder / 'broken.jpg')]
-    assert sum(len(r.get('faces', [])) for r in records) > 40
+    assert sum(len(r.get('faces', [])) for r in records) > 15
 
 
-@pytest.mark.parametrize('jobs', [1, 3, 16])
+@pytest.mark.parametrize('jobs', [1, 16])
 @pytest.mark.parametrize('suffix', ['ndjson', 'npz', 'msgpack'])
 def test_jobs_do_not_change_bytes(vultus, starter, folder, whole, tmp_path, suffix, jobs):
     outs = [tmp_path / f'{n}.{suffix}' for n in (1, 2)]
@@ -157,11 +157,11 @@ def test_tar(vultus, starter, folder, whole, mode):
 def test_hostile_tar(vultus, starter, folder, whole):
     tar = tar_of(folder, whole)
     cut = vultus('extract', *starter, '--from', 'tar', '-', '--ndjson', code=1, stdin=tar[:len(tar) // 2])
-    assert 'cannot read the archive' in cut.err and 0 < len(cut.out.splitlines()) < 41
+    assert 'cannot read the archive' in cut.err and 0 < len(cut.out.splitlines()) < 21
     assert 'archive' in vultus.fails('extract', *starter, '--from', 'tar', '-', stdin=b'no archive at all' * 100)
-    small = run(vultus, starter, '--from', 'tar', '-', '--ndjson', '--max-bytes', 40000, stdin=tar)
+    small = run(vultus, starter, '--from', 'tar', '-', '--ndjson', '--max-bytes', 30000, stdin=tar)
     errors = [json.loads(line).get('error', '') for line in small.out.splitlines()]
-    assert len(errors) == 41 and any('over the limit of 40000' in e for e in errors) and '' in errors
+    assert len(errors) == 21 and any('over the limit of 30000' in e for e in errors) and '' in errors
 
 
 def test_crops(vultus, starter, folder, whole, tmp_path):
@@ -222,7 +222,6 @@ def test_resuming_something_else_is_refused(vultus, starter, folder, whole, tmp_
     for other in (['--threshold', '0.5'], ['--no-embeddings'], ['--limit-faces', '1'], ['--max-side', '9999'], ['--times'],
                   ['--crops', tmp_path / 'crops']):
         assert 'was another' in vultus.fails(*same, '--resume', *other)
-    assert '--rec' in vultus.fails('extract', *starter[:2], '--rec', starter[1], folder, '--recursive', '--out', out, '--resume') or True
     assert 'photos was another' in vultus.fails('extract', *starter, folder / 'b', '--recursive', '--out', out, '--resume')
     shutil.copy(folder / 'notes.txt', folder / '+new.jpg')
     try:
@@ -263,9 +262,8 @@ def test_wrong_usage(vultus, starter, folder, tmp_path):
 
 def peak(vultus, *arguments):
     """KiB of memory that a call had at most."""
-    process = vultus.start(*map(str, arguments))
-    process.stdout.close()
-    process.stderr.close()
+    process = subprocess.Popen([*vultus.command, *map(str, arguments)], env=vultus.environment, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
@@ -274,8 +272,8 @@ def peak(vultus, *arguments):
 
 def test_memory_is_flat(vultus, starter, root, tmp_path):
     photo = cv2.resize(cv2.imread(str(root / 'examples/group.jpg')), (320, 240))
-    for i in range(400):
-        path = tmp_path / ('few' if i < 40 else 'many') / f'{i}.jpg'
+    for i in range(200):
+        path = tmp_path / ('few' if i < 20 else 'many') / f'{i}.jpg'
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), photo)
     few, many = (peak(vultus, 'extract', *starter, tmp_path / name, '--jobs', 2, '--out', tmp_path / f'{name}.npz') for name in ('few', 'many'))
