@@ -62,7 +62,8 @@ static const struct option table[] = {
         "refuse pictures of more pixels (100 million)"},
     {PICTURES, "max-side", 0, INTEGER, AT(max_side), "N", 1, 1000000,
         "refuse pictures with a side of more pixels (32768)"},
-    {VT_DRAW, "output", 'o', TEXT, AT(output), "OUT.jpg", 0, 0, "the picture to write; required"},
+    {VT_DRAW, "output", 'o', TEXT, AT(output), "OUT.jpg", 0, 0, "the picture to write"},
+    {VT_DRAW, "grid", 0, TEXT, AT(grid), "OUT.jpg", 0, 0, "write all aligned faces with their scores as one picture"},
     {VT_MATCH, "save", 0, TEXT, AT(save), "PAIR.jpg", 0, 0, "write both crops side by side with the verdict"},
     {VT_RUN, "input", 'i', LIST, AT(inputs), "NAME=FILE.npy", 0, 0, "one of the inputs; once for each"},
     {VT_RUN, "output-dir", 0, TEXT, AT(output_dir), "DIR", 0, 0, "write each output to DIR/{name}.npy"},
@@ -329,7 +330,8 @@ bool vt_options_parse(
         return wrong(&p, "%s takes %s; \"%s\" is too much", command->name,
             *command->operands ? command->operands : "no operands", out->operands[command->max_operands]);
     if (out->resume && !out->output) return wrong(&p, "--resume needs --out FILE");
-    if (command->bit == VT_DRAW && !out->output) return wrong(&p, "draw needs -o OUT.jpg");
+    if (command->bit == VT_DRAW && !out->output && !out->grid)
+        return wrong(&p, "draw needs -o OUT.jpg or --grid OUT.jpg");
     return true;
 }
 

@@ -40,7 +40,7 @@ struct vt_options {
         max_side, jobs;
     double threshold, match_threshold, seconds;
     const char *plans, *log, *precision, *backend, *out, *output, *output_dir, *crops, *crop_format, *det, *rec,
-        *robust, *save, *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference, *from;
+        *robust, *save, *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference, *from, *grid;
     struct vt_text_list inputs;     /* NAME=FILE */
     struct vt_text_list thresholds; /* METRIC=PASS,FAIL */
     int batches[VT_MAX_LIST];

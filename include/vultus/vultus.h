@@ -377,9 +377,17 @@ struct vultus_draw_options {
     bool without_landmarks, without_scores, without_sizes;
     const char *footer; /* NULL: none; else text at the lower left */
 };
-/* Draws boxes, landmarks, scores and sizes of `faces` into `picture`. */
+/* Draws boxes, landmarks, scores and widths of `faces` into `picture`. Labels hide neither other faces nor each other;
+ * one that finds no place is left out. */
 VULTUS_API void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options);
+
+/*
+ * All crops (of an analysis with_crops) on one picture, row by row, with number and score below each. On success the
+ * caller releases *out.
+ */
+VULTUS_API enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error);
 
 /* Cosine of two vectors of `dimension` floats, in [-1, 1]; 0 when either has no length. */
 VULTUS_API float vultus_cosine(const float *a, const float *b, int dimension);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,20 +164,42 @@ void vultus_faces_free(struct vultus_faces *faces) {
     free(owned);
 }
 
+static struct vt_face_box box_of(const struct vultus_face *face) {
+    struct vt_face_box box = {
+        .score = face->score, .pass = face->pass == VULTUS_PASS_MARGIN ? VT_PASS_MARGIN : VT_PASS_PLAIN};
+    memcpy(box.box, face->box, sizeof box.box);
+    memcpy(box.landmarks, face->landmarks, sizeof box.landmarks);
+    return box;
+}
+
 void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options) {
     static const struct vultus_draw_options defaults;
     const struct vultus_draw_options *o = options ? options : &defaults;
     struct vt_image image = vt_api_image(picture);
     struct vt_draw_style style = {!o->without_landmarks, !o->without_scores, !o->without_sizes, o->footer};
-    for (size_t i = 0; i < count; i++) {
-        struct vt_face_box box = {
-            .score = faces[i].score, .pass = faces[i].pass == VULTUS_PASS_MARGIN ? VT_PASS_MARGIN : VT_PASS_PLAIN};
-        memcpy(box.box, faces[i].box, sizeof box.box);
-        memcpy(box.landmarks, faces[i].landmarks, sizeof box.landmarks);
-        vt_draw_face(&image, &box, &style);
-    }
+    struct vt_face_box *boxes = calloc(count + 1, sizeof *boxes);
+    for (size_t i = 0; boxes && i < count; i++) boxes[i] = box_of(&faces[i]);
+    if (boxes) vt_draw_faces(&image, boxes, count, &style);
+    free(boxes);
     if (style.footer) vt_draw_footer(&image, style.footer);
+}
+
+enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error) {
+    if ((count && !faces) || !out)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_contact_sheet needs faces and a place for the picture");
+    struct vt_sheet_item *items = calloc(count + 1, sizeof *items);
+    if (!items) return vt_fail_memory(error, "a contact sheet", count * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].crop = vt_api_image(&faces[i].crop);
+        snprintf(items[i].caption, sizeof items[i].caption, "%zu: %.2f", i, (double)faces[i].score);
+    }
+    struct vt_image sheet = {0};
+    enum vultus_status status = vt_draw_contact_sheet(items, count, &sheet, error);
+    if (!status) *out = vt_api_picture(&sheet);
+    free(items);
+    return status;
 }
 
 float vultus_cosine(const float *a, const float *b, int dimension) {
