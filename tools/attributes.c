@@ -83,12 +83,13 @@ json_t *vt_cli_json_attributes(const struct vultus_attributes *a) {
     return NULL;
 }
 
-void vt_cli_print_attributes(const struct vultus_attributes *a) {
-    if (a->present & VULTUS_ATTRIBUTE_MASK) printf(", %s %.3f", a->mask ? "mask" : "no mask", a->mask_probability);
-    if (a->present & VULTUS_ATTRIBUTE_LIVENESS) printf(", %s %.3f", a->live ? "live" : "not live", a->liveness);
-    if (a->present & VULTUS_ATTRIBUTE_GENDER_AGE) printf(", %s, %d years", a->gender ? "male" : "female", a->age);
+void vt_cli_print_attributes(FILE *out, const struct vultus_attributes *a) {
+    if (a->present & VULTUS_ATTRIBUTE_MASK)
+        fprintf(out, ", %s %.3f", a->mask ? "mask" : "no mask", a->mask_probability);
+    if (a->present & VULTUS_ATTRIBUTE_LIVENESS) fprintf(out, ", %s %.3f", a->live ? "live" : "not live", a->liveness);
+    if (a->present & VULTUS_ATTRIBUTE_GENDER_AGE) fprintf(out, ", %s, %d years", a->gender ? "male" : "female", a->age);
     if (!(a->present & VULTUS_ATTRIBUTE_QUALITY)) return;
     const struct vultus_quality *q = &a->quality;
-    printf(", quality %.3f (sharpness %.1f, %.0f px, yaw %.0f, pitch %.0f, roll %.0f degrees)", q->overall,
+    fprintf(out, ", quality %.3f (sharpness %.1f, %.0f px, yaw %.0f, pitch %.0f, roll %.0f degrees)", q->overall,
         q->sharpness, q->size, q->yaw, q->pitch, q->roll);
 }

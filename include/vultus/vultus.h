@@ -277,8 +277,10 @@ struct vultus_picture {
 };
 
 /*
- * Decodes JPEG or PNG, told apart by content, EXIF orientation applied. The runtime's limits are checked before memory
- * is taken. On success the caller releases *out. `name` is for error sentences and may be NULL.
+ * Decodes JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF, as far as this build has the libraries, told apart by content,
+ * and turns the picture upright. Of several frames the first; alpha is dropped, 16 bit become 8, colour profiles are
+ * not applied. The runtime's limits are checked before memory is taken. On success the caller releases *out. `name` is
+ * for error sentences and may be NULL.
  */
 VULTUS_API enum vultus_status vultus_picture_decode(struct vultus_runtime *runtime, const void *bytes, size_t size,
     const char *name, struct vultus_picture *out, struct vultus_error *error);
@@ -357,6 +359,7 @@ struct vultus_face {
 
 /* Milliseconds by stage. */
 struct vultus_times {
+    double read; /* decoding; 0 of a picture that came decoded */
     double letterbox, detect, decode, align, embed, total, attributes;
 };
 
@@ -366,6 +369,8 @@ struct vultus_faces {
     size_t count;
     int dimension; /* of the embeddings; 0: none */
     double scale;  /* network pixels per picture pixel of the first look that found something, else of the plain one */
+    int width, height; /* of the picture */
+    int reduction;     /* how many times smaller it was decoded to make the crops: 1, 2, 4 or 8 */
     struct vultus_times times;
 };
 
@@ -409,20 +414,37 @@ struct vultus_analyze_options {
     bool without_embeddings;
     bool with_crops;
     unsigned attributes; /* to tell, bits of enum vultus_attribute; INVALID where the pipeline has no model for one */
+    bool whole_picture;  /* vultus_analyze_encoded never decodes JPEG reduced */
 };
 
 /* On success the caller frees *out with vultus_faces_free; a picture without faces is a success with count 0. */
 VULTUS_API enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
     const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error);
+/*
+ * The same of the bytes of a picture file, with the runtime's limits. JPEG that is far larger than what detection needs
+ * is decoded reduced, unless a face's crop needs finer pixels; coordinates are of the whole picture all the same.
+ * `name` is for error sentences and may be NULL.
+ */
+VULTUS_API enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, const void *bytes, size_t size,
+    const char *name, const struct vultus_analyze_options *options, struct vultus_faces **out,
+    struct vultus_error *error);
 VULTUS_API void vultus_faces_free(struct vultus_faces *faces); /* NULL is fine */
 
 struct vultus_draw_options {
     bool without_landmarks, without_scores, without_sizes;
     const char *footer; /* NULL: none; else text at the lower left */
 };
-/* Draws boxes, landmarks, scores and sizes of `faces` into `picture`. */
+/* Draws boxes, landmarks, scores and widths of `faces` into `picture`. Labels hide neither other faces nor each other;
+ * one that finds no place is left out. */
 VULTUS_API void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options);
+
+/*
+ * All crops (of an analysis with_crops) on one picture, row by row, with number and score below each. On success the
+ * caller releases *out.
+ */
+VULTUS_API enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error);
 
 /* Cosine of two vectors of `dimension` floats, in [-1, 1]; 0 when either has no length. */
 VULTUS_API float vultus_cosine(const float *a, const float *b, int dimension);

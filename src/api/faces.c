@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct vultus_pipeline {
     struct vt_embedder *embedder;
     struct vt_pipeline pipeline;
     float match_threshold; /* 0: unknown */
+    struct vt_image_limits limits;
 };
 
 /* Plans say by digest, and by name, which model they come from; one that the catalogue does not know has an empty
@@ -70,6 +72,7 @@ enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const st
             "vultus_pipeline_open needs a runtime, a detector and a place for the pipeline");
     struct vultus_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (!pipeline) return vt_fail_memory(error, "a pipeline", sizeof *pipeline);
+    pipeline->limits = runtime->limits;
     enum vultus_status status = open_pipeline(runtime, options, pipeline, error);
     if (status) {
         vultus_pipeline_close(pipeline);
@@ -157,7 +160,10 @@ static bool show(struct owned_faces *owned) {
         .count = a->count,
         .dimension = a->dimension,
         .scale = a->scale,
-        .times = {a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
+        .width = a->width,
+        .height = a->height,
+        .reduction = a->reduction,
+        .times = {a->times.read_ms, a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
             a->times.align_ms, a->times.embed_ms, a->times.total_ms, a->times.attributes_ms}};
     return true;
 }
@@ -166,36 +172,57 @@ static enum vt_robust robust_of(enum vultus_robust robust) {
     return robust == VULTUS_ROBUST_OFF ? VT_ROBUST_OFF : robust == VULTUS_ROBUST_FULL ? VT_ROBUST_FULL : VT_ROBUST_AUTO;
 }
 
-enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
-    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
+static struct vt_analyze_options analyze_options(const struct vultus_analyze_options *options) {
     static const struct vultus_analyze_options defaults;
-    if (!pipeline || !picture || !picture->pixels || !out)
-        return vt_fail(
-            error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
     const struct vultus_analyze_options *o = options ? options : &defaults;
-    struct vt_analyze_options analyze = {.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
-                                             .robust = robust_of(o->robust),
-                                             .tile = o->tile,
-                                             .limit_faces = o->limit_faces,
-                                             .min_face_size = o->min_face_size},
+    return (struct vt_analyze_options){.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
+                                           .robust = robust_of(o->robust),
+                                           .tile = o->tile,
+                                           .limit_faces = o->limit_faces,
+                                           .min_face_size = o->min_face_size},
         .without_embeddings = o->without_embeddings,
         .attributes = o->attributes,
-        .with_crops = o->with_crops};
+        .with_crops = o->with_crops,
+        .whole_picture = o->whole_picture};
+}
+
+/* Takes the analysis in any case. */
+static enum vultus_status hand_over(
+    struct vt_analysis *analysis, struct vultus_faces **out, struct vultus_error *error) {
     struct owned_faces *owned = calloc(1, sizeof *owned);
-    if (!owned) return vt_fail_memory(error, "faces", sizeof *owned);
-    struct vt_image image = vt_api_image(picture);
-    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &owned->analysis, error);
-    if (status) {
-        free(owned);
-        return status;
-    }
-    if (!show(owned)) {
-        vt_analysis_release(&owned->analysis);
+    if (owned) owned->analysis = *analysis;
+    if (!owned || !show(owned)) {
+        vt_analysis_release(analysis);
         free(owned);
         return vt_fail_memory(error, "faces", sizeof *owned);
     }
     *out = &owned->shown;
     return VULTUS_OK;
+}
+
+enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
+    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
+    if (!pipeline || !picture || !picture->pixels || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
+    struct vt_analyze_options analyze = analyze_options(options);
+    struct vt_image image = vt_api_image(picture);
+    struct vt_analysis analysis;
+    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &analysis, error);
+    return status ? status : hand_over(&analysis, out, error);
+}
+
+enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, const void *bytes, size_t size,
+    const char *name, const struct vultus_analyze_options *options, struct vultus_faces **out,
+    struct vultus_error *error) {
+    if (!pipeline || (!bytes && size) || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_analyze_encoded needs a pipeline, bytes and a place for the faces");
+    struct vt_analyze_options analyze = analyze_options(options);
+    struct vt_encoded_picture picture = {bytes, size, name ? name : "picture", &pipeline->limits};
+    struct vt_analysis analysis;
+    enum vultus_status status = vt_analyze_encoded(&pipeline->pipeline, &picture, &analyze, &analysis, error);
+    return status ? status : hand_over(&analysis, out, error);
 }
 
 void vultus_faces_free(struct vultus_faces *faces) {
@@ -206,20 +233,41 @@ void vultus_faces_free(struct vultus_faces *faces) {
     free(owned);
 }
 
+static struct vt_face_box box_of(const struct vultus_face *face) {
+    struct vt_face_box box = {.score = face->score, .pass = (enum vt_face_pass)face->pass, .turn = face->turn};
+    memcpy(box.box, face->box, sizeof box.box);
+    memcpy(box.landmarks, face->landmarks, sizeof box.landmarks);
+    return box;
+}
+
 void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options) {
     static const struct vultus_draw_options defaults;
     const struct vultus_draw_options *o = options ? options : &defaults;
     struct vt_image image = vt_api_image(picture);
     struct vt_draw_style style = {!o->without_landmarks, !o->without_scores, !o->without_sizes, o->footer};
-    for (size_t i = 0; i < count; i++) {
-        struct vt_face_box box = {
-            .score = faces[i].score, .pass = (enum vt_face_pass)faces[i].pass, .turn = faces[i].turn};
-        memcpy(box.box, faces[i].box, sizeof box.box);
-        memcpy(box.landmarks, faces[i].landmarks, sizeof box.landmarks);
-        vt_draw_face(&image, &box, &style);
-    }
+    struct vt_face_box *boxes = calloc(count + 1, sizeof *boxes);
+    for (size_t i = 0; boxes && i < count; i++) boxes[i] = box_of(&faces[i]);
+    if (boxes) vt_draw_faces(&image, boxes, count, &style);
+    free(boxes);
     if (style.footer) vt_draw_footer(&image, style.footer);
+}
+
+enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error) {
+    if ((count && !faces) || !out)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_contact_sheet needs faces and a place for the picture");
+    struct vt_sheet_item *items = calloc(count + 1, sizeof *items);
+    if (!items) return vt_fail_memory(error, "a contact sheet", count * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].crop = vt_api_image(&faces[i].crop);
+        snprintf(items[i].caption, sizeof items[i].caption, "%zu: %.2f", i, (double)faces[i].score);
+    }
+    struct vt_image sheet = {0};
+    enum vultus_status status = vt_draw_contact_sheet(items, count, &sheet, error);
+    if (!status) *out = vt_api_picture(&sheet);
+    free(items);
+    return status;
 }
 
 float vultus_cosine(const float *a, const float *b, int dimension) {

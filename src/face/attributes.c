@@ -27,10 +27,11 @@ enum vultus_status vt_check_attributes(
 
 /* What one round of models works on: each face's aligned crop of 112x112, and how to cut it. */
 struct faces {
-    const struct vt_image *picture;
+    const struct vt_view *view;
     const struct vt_analysis *analysis;
     struct vt_image *aligned; /* pixels NULL where a face cannot be aligned */
     uint8_t *pixels;          /* of crops made here, because the recogniser's are of another size */
+    float (*boxes)[4];        /* in pixels of the view */
     struct vt_cutting *cuttings;
 };
 
@@ -40,28 +41,33 @@ static void align_again(void *context, size_t unit, int thread) {
     const size_t stride = 3 * VT_CROP_SIZE;
     struct vt_image *crop = &f->aligned[unit];
     *crop = (struct vt_image){f->pixels + unit * stride * VT_CROP_SIZE, VT_CROP_SIZE, VT_CROP_SIZE, stride};
-    if (vt_align_into(f->picture, f->analysis->faces[unit].found.landmarks, VT_WARP_EXACT, crop, NULL))
-        *crop = (struct vt_image){0};
+    float landmarks[VT_LANDMARKS][2];
+    vt_view_landmarks(f->view, f->analysis->faces[unit].found.landmarks, landmarks);
+    if (vt_align_into(f->view->picture, landmarks, VT_WARP_EXACT, crop, NULL)) *crop = (struct vt_image){0};
 }
 
 static enum vultus_status prepare(struct faces *f, const struct vt_pipeline *pipeline, struct vultus_error *error) {
     size_t count = f->analysis->count, crop_bytes = 3 * VT_CROP_SIZE * VT_CROP_SIZE;
     bool same = pipeline->crop_width == VT_CROP_SIZE && pipeline->crop_height == VT_CROP_SIZE;
     f->aligned = calloc(count, sizeof *f->aligned);
+    f->boxes = calloc(count, sizeof *f->boxes);
     f->cuttings = calloc(count, sizeof *f->cuttings);
     if (!same) f->pixels = calloc(count, crop_bytes);
-    if (!f->aligned || !f->cuttings || (!same && !f->pixels))
+    if (!f->aligned || !f->boxes || !f->cuttings || (!same && !f->pixels))
         return vt_fail_memory(error, "faces to look at", (unsigned long long)count * crop_bytes);
     for (size_t i = 0; same && i < count; i++) f->aligned[i] = f->analysis->faces[i].crop;
     if (!same) vt_pool_run(pipeline->pool, count, align_again, f);
-    for (size_t i = 0; i < count; i++)
-        f->cuttings[i] = (struct vt_cutting){f->picture, f->analysis->faces[i].found.box, &f->aligned[i]};
+    for (size_t i = 0; i < count; i++) {
+        vt_view_box(f->view, f->analysis->faces[i].found.box, f->boxes[i]);
+        f->cuttings[i] = (struct vt_cutting){f->view->picture, f->boxes[i], &f->aligned[i]};
+    }
     return VULTUS_OK;
 }
 
 static void faces_fini(struct faces *f) {
     free(f->aligned);
     free(f->pixels);
+    free(f->boxes);
     free(f->cuttings);
 }
 
@@ -102,10 +108,10 @@ static void measure_all(const struct vt_pipeline *pipeline, const struct faces *
     }
 }
 
-enum vultus_status vt_tell_attributes(const struct vt_pipeline *pipeline, const struct vt_image *picture,
-    unsigned wanted, struct vt_analysis *analysis, struct vultus_error *error) {
+enum vultus_status vt_tell_attributes(const struct vt_pipeline *pipeline, const struct vt_view *view, unsigned wanted,
+    struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
-    struct faces faces = {.picture = picture, .analysis = analysis};
+    struct faces faces = {.view = view, .analysis = analysis};
     enum vultus_status status = prepare(&faces, pipeline, error);
     static const enum vt_attribute by_models[] = {VT_ATTRIBUTE_MASK, VT_ATTRIBUTE_LIVENESS, VT_ATTRIBUTE_GENDER_AGE};
     for (int i = 0; !status && i < 3; i++)

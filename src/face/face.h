@@ -29,6 +29,12 @@ void vt_face_list_fini(struct vt_face_list *list);
 enum vultus_status vt_face_list_push(
     struct vt_face_list *list, const struct vt_face_box *face, struct vultus_error *error);
 
+/*
+ * Faces of a reduced picture become those of the whole one, `reduction` times larger, in which its first pixel lies at
+ * (left, top); drops those narrower than least_width there.
+ */
+void vt_face_list_enlarge(struct vt_face_list *list, int reduction, int left, int top, int least_width);
+
 /* Orders by score or by area (x2 - x1) * (y2 - y1), descending; ties keep their order. */
 enum vt_face_order { VT_BY_SCORE, VT_BY_AREA };
 enum vultus_status vt_sort_faces(struct vt_face_list *list, enum vt_face_order order, struct vultus_error *error);

@@ -34,6 +34,7 @@ struct vt_analyze_options {
     unsigned attributes;      /* to tell, bits of enum vt_attribute */
     bool with_crops;          /* keep the crops in the result */
     enum vt_warp_method warp; /* how crops are made */
+    bool whole_picture;       /* encoded pictures are never decoded reduced */
 };
 
 struct vt_analyzed_face {
@@ -48,6 +49,7 @@ struct vt_analyzed_face {
 
 struct vt_analyze_times {
     struct vt_detect_times detect;
+    double read_ms; /* decoding, of encoded pictures */
     double align_ms, embed_ms, attributes_ms, total_ms;
 };
 
@@ -55,8 +57,10 @@ struct vt_analyze_times {
 struct vt_analysis {
     struct vt_analyzed_face *faces; /* in the detector's order */
     size_t count;
-    int dimension; /* of the embeddings; 0: none were made */
-    double scale;  /* network pixels per picture pixel of the pass that counted */
+    int dimension;     /* of the embeddings; 0: none were made */
+    double scale;      /* network pixels per picture pixel of the pass that counted */
+    int width, height; /* of the picture, upright */
+    int reduction;     /* how many times smaller it was decoded for the crops: 1, 2, 4 or 8 */
     struct vt_analyze_times times;
 
     uint8_t *crop_pixels;
@@ -69,6 +73,22 @@ struct vt_analysis {
  * *out; a picture without faces is a success.
  */
 enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
+    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error);
+
+/* Bytes of a file that holds a picture, with their name for error sentences. */
+struct vt_encoded_picture {
+    const uint8_t *bytes;
+    size_t size;
+    const char *name;
+    const struct vt_image_limits *limits; /* NULL: defaults */
+};
+
+/*
+ * The same of a picture that is decoded here. A JPEG is decoded reduced by 2, 4 or 8 where that
+ * leaves three times the detector's pixels on one side, and once more, finer, when some face's crop would have to be
+ * enlarged from that. Coordinates and min_face_size are of the whole picture all the same.
+ */
+enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
     const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error);
 void vt_analysis_release(struct vt_analysis *analysis); /* a cleared analysis is fine */
 

@@ -347,3 +347,32 @@ def test_embed_failures(vultus, models, photo, tmp_path):
     assert ['error' in r for r in found] == [True, False, True, True, True] and '4 of 5 crops failed' in done.err
     assert '112x100' in found[2]['error'] and '{}x{}'.format(*size(photo)) in found[3]['error']
     assert 'norm' in vultus('embed', *models[2:], tmp_path / f'{photo.stem}_0.jpg').out
+
+
+def test_draw_grid(vultus, models, group, tmp_path):
+    """Every crop is on the sheet, in the order of the faces, row by row; its caption is below."""
+    vultus('draw', *models[:2], group, '--grid', tmp_path / 'grid.jpg')
+    sheet = cv2.imread(str(tmp_path / 'grid.jpg')).astype(int)
+    vultus('extract', *models[:2], '--no-embeddings', group, '--crops', tmp_path / 'crops', '--crop-format', 'npy')
+    crops = sorted((tmp_path / 'crops').iterdir(), key=lambda p: int(p.stem.rpartition('_')[2]))
+    columns = (sheet.shape[1] - 8) // 120
+    assert sheet.shape == (8 + 140 * -(-len(crops) // columns), 8 + 120 * columns, 3)
+    for i, path in enumerate(crops):
+        x, y = 8 + i % columns * 120, 8 + i // columns * 140
+        assert np.abs(sheet[y:y + 112, x:x + 112] - np.load(path)).mean() < 8, i
+        assert sheet[y + 114:y + 130, x:x + 40].max() > 150, i
+
+
+def test_bench_of_photos(vultus, models, photo, group):
+    about = json.loads(vultus('bench', *models, '--seconds', '0.01', photo, group, '--json').out)
+    assert set(about) == {'detector', 'recogniser', 'threads', 'photos'}
+    counts = [len(r['faces']) for r in extract(vultus, models, photo, group)]
+    assert [p['faces'] for p in about['photos']] == counts
+    for row, file in zip(about['photos'], (photo, group)):
+        assert row['file'] == str(file) and row['runs'] >= 5 and 0 < row['p10_ms'] <= row['total_ms'] <= row['p90_ms']
+        assert row['per_face_ms'] == pytest.approx(row['total_ms'] / row['faces'], rel=1e-3)
+        assert row['faces_per_s'] == pytest.approx(1e3 / row['per_face_ms'], rel=1e-2)
+        assert set(row['stages_ms']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed'}
+    lines = vultus('bench', *models, '--seconds', '0.01', photo).out.splitlines()
+    assert len(lines) == 2 and lines[0].split()[:2] == ['photo', 'faces'] and lines[1].split()[:2] == [photo.name, '1']
+    assert 'absent.jpg' in vultus.fails('bench', *models, 'absent.jpg')
