@@ -135,7 +135,7 @@ def test_other_threads_run_meanwhile(vultus_package, pipeline, group):
             counts[0] += 1
 
     switch = sys.getswitchinterval()
-    sys.setswitchinterval(60)  # nothing takes the lock from a thread that keeps it
+    sys.setswitchinterval(2)  # nothing takes the lock sooner from a thread that keeps it
     counter = threading.Thread(target=count)
     try:
         counter.start()
