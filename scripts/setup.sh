@@ -14,7 +14,8 @@ cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8'
-    'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1')
+    'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
+    'setuptools>=68' 'wheel>=0.40')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0
