@@ -114,7 +114,7 @@ def test_real_detectors_of_any_size(vultus, data, detector, size, tmp_path):
         boxes, scores, points = boxes[chosen], scores[chosen], points[chosen]
         keep = families.suppress(boxes, scores, 0.4)[0]
         [record] = json.loads(vultus('extract', '--det', path, '--input-size', f'{size[0]}x{size[1]}', '--no-embeddings', '--threshold',
-                                     0.5, '--robust', 'off', '--json', picture).out)
+                                     0.5, '--robust', 'off', '--full-decode', '--json', picture).out)
         sure = [i for i in keep if scores[i] > 0.52]
         for i in sure:
             face = min(record['faces'], key=lambda f: np.abs(np.array(f['bbox']) * scale - boxes[i]).max())
