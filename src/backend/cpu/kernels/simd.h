@@ -64,7 +64,13 @@ ALWAYS_INLINE vf splat(float s) {
 
 /* bfloat16 is the upper half of a float32; rounding is to nearest even, and NaNs stay NaNs. */
 ALWAYS_INLINE vf load_bf16(const uint16_t *p) {
+#if defined(__AVX512F__) /* gcc 12 would widen and narrow each half by itself */
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i) * (const vh_unaligned *)p), 16);
+#elif defined(__AVX2__)
+    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i) * (const vh_unaligned *)p), 16);
+#else
     return (vf)(__builtin_convertvector(*(const vh_unaligned *)p, vu) << 16);
+#endif
 }
 ALWAYS_INLINE void store_bf16(uint16_t *p, vf v) {
 #if defined(__AVX512BF16__)
@@ -73,7 +79,14 @@ ALWAYS_INLINE void store_bf16(uint16_t *p, vf v) {
     vu bits = (vu)v, nan = (vu)(v != v);
     vu rounded = bits + ((bits >> 16) & 1) + 0x7fff;
     rounded = (rounded & ~nan) | ((bits | 0x400000) & nan);
+#if defined(__AVX512F__)
+    *(vh_unaligned *)p = (vh)_mm512_cvtepi32_epi16((__m512i)(rounded >> 16));
+#elif defined(__AVX2__)
+    __m256i high = (__m256i)(rounded >> 16);
+    *(vh_unaligned *)p = (vh)_mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
+#else
     *(vh_unaligned *)p = __builtin_convertvector(rounded >> 16, vh);
+#endif
 #endif
 }
 ALWAYS_INLINE float widen_one(uint16_t half) {
