@@ -7,13 +7,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libcurl4-openssl-dev
-    libminizip-dev libcmocka-dev)
+libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev
+    libgif-dev libtiff-dev libheif-dev libarchive-dev libmsgpack-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
 build_packages=(build-essential pkg-config meson ninja-build git libdnnl-dev "${libraries[@]}")
 cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
-python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
+python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8'
+    'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
+    'setuptools>=68' 'wheel>=0.40')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0

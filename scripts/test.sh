@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden conformance models asan tsan clang
-# nocompiler noonednn aarch64
+# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden conformance models python
+# asan tsan clang nocompiler noonednn aarch64
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
@@ -67,10 +67,12 @@ stage_style() { build style build && black_box style build tests/style; }
 stage_cli() { build cli build && black_box cli build tests/cli; }
 stage_golden() { build golden build && black_box golden build tests/golden; }
 stage_conformance() { build conformance build && black_box conformance build tests/conformance; }
+stage_python() { build python build && black_box python build tests/python; }
 stage_models() { build models build && black_box models build tests/models; }
 stage_asan() {
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
     build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
     unit asan build-asan --timeout-multiplier 10
     black_box asan build-asan tests/cli tests/conformance
@@ -110,7 +112,7 @@ stage_aarch64() {
     VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
 }
 
-[ $# -gt 0 ] || set -- default style cli golden conformance models asan tsan clang nocompiler noonednn aarch64
+[ $# -gt 0 ] || set -- default style cli golden conformance models python asan tsan clang nocompiler noonednn aarch64
 mkdir -p "$results"
 rm -f "$results"/*
 [ -d "$VULTUS_TEST_DATA/models" ] ||

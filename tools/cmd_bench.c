@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "bench_photos.h"
 #include "buffers.h"
 #include "common.h"
 #include "layers.h"
+#include "samples.h"
 
 #define LEAST_RUNS 5
 #define MOST_RUNS 100000
@@ -31,17 +32,6 @@ struct bench {
 
 /* ---------------------------------------------------------------- timing */
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Nearest rank. */
-static double percentile(const double *sorted, int count, double percent) {
-    int rank = (int)ceil(percent / 100 * count);
-    return sorted[rank > 0 ? rank - 1 : 0];
-}
-
 static enum vultus_status time_batch(struct bench *b, int batch, struct result *out, struct vultus_error *error) {
     struct vt_buffers buffers;
     enum vultus_status status = vt_buffers_init(&buffers, b->session, batch, error);
@@ -56,9 +46,9 @@ static enum vultus_status time_batch(struct bench *b, int batch, struct result *
     }
     vt_buffers_fini(&buffers);
     if (status < 0) return status;
-    qsort(b->samples, (size_t)runs, sizeof *b->samples, by_value);
-    *out = (struct result){batch, runs, .p50_ms = percentile(b->samples, runs, 50)};
-    out->p99_ms = percentile(b->samples, runs, 99);
+    vt_sort_samples(b->samples, runs);
+    *out = (struct result){batch, runs, .p50_ms = vt_percentile(b->samples, runs, 50)};
+    out->p99_ms = vt_percentile(b->samples, runs, 99);
     out->min_ms = b->samples[0];
     out->items_per_s = batch * 1e3 / out->p50_ms;
     out->flops = b->item_flops * out->items_per_s;
@@ -145,6 +135,7 @@ static int max_batch_wanted(const struct vt_options *options) {
 }
 
 int vt_cli_bench(const struct vt_options *options) {
+    if (vt_bench_wants_photos(options)) return vt_bench_photos(options);
     struct bench bench = {.options = options, .runtime = vt_cli_runtime(options)};
     if (!bench.runtime) return VT_EXIT_FAILURE;
     struct vt_cli_progress progress = {0};

@@ -12,15 +12,15 @@
 
 struct side {
     const char *file;
-    struct vultus_picture picture;
     struct vultus_faces *faces;
     const struct vultus_face *face; /* the largest */
 };
 
-static enum vultus_status find_face(struct vt_cli_pipeline *models, const struct vultus_analyze_options *analyze,
-    struct side *side, struct vultus_error *error) {
-    enum vultus_status status = vultus_picture_read(models->runtime, side->file, &side->picture, error);
-    if (status == VULTUS_OK) status = vultus_analyze(models->pipeline, &side->picture, analyze, &side->faces, error);
+static enum vultus_status find_face(const struct vt_cli_pipeline *models, const struct vt_options *options,
+    const struct vultus_analyze_options *analyze, struct side *side, struct vultus_error *error) {
+    double read_ms;
+    enum vultus_status status =
+        vt_cli_analyze_file(models, options, side->file, analyze, &side->faces, &read_ms, error);
     if (status < 0) return status;
     if (side->faces->count == 0)
         return vt_fail(
@@ -101,13 +101,11 @@ int vt_cli_match(const struct vt_options *options) {
     analyze.limit_faces = 1;
     analyze.with_crops = options->save != NULL;
     enum vultus_status status = VULTUS_OK;
-    for (int i = 0; status == VULTUS_OK && i < 2; i++) status = find_face(&models, &analyze, &sides[i], &error);
+    for (int i = 0; status == VULTUS_OK && i < 2; i++)
+        status = find_face(&models, options, &analyze, &sides[i], &error);
     if (status == VULTUS_OK) status = report(sides, threshold_of(options, models.pipeline), options, &error);
     int code = status < 0 ? vt_cli_fail(&error) : VT_EXIT_OK;
-    for (int i = 0; i < 2; i++) {
-        vultus_faces_free(sides[i].faces);
-        vultus_picture_release(&sides[i].picture);
-    }
+    for (int i = 0; i < 2; i++) { vultus_faces_free(sides[i].faces); }
     vt_cli_pipeline_close(&models);
     return code;
 }

@@ -48,26 +48,53 @@ char *vt_cli_model(enum vt_setting setting, const char *flag_value);
  */
 char *vt_cli_resolve(const struct vt_options *options, char *named, const char *function);
 
+struct vt_file_list {
+    char **paths;
+    size_t count, capacity;
+};
+
 /* A pipeline with the models it took. `recogniser` is NULL where embeddings are not wanted. */
 struct vt_cli_pipeline {
     struct vultus_runtime *runtime;
     struct vultus_pipeline *pipeline;
     char *detector, *recogniser;
+    struct vt_file_list attribute_models;
 };
 /* Opens it from the options, building plans where needed; on failure says why, cleans up and returns false. */
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out);
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
 
+/* ---------------------------------------------------------------- attributes */
+
+/* Bits of enum vultus_attribute that --attributes asks for. */
+unsigned vt_cli_attributes(const struct vt_options *options);
+/* Paths of the models that these need, in `out`; on failure says why and returns false. */
+bool vt_cli_attribute_models(const struct vt_options *options, struct vt_file_list *out);
+/* {"mask": {...}, ...} of those that are present. */
+json_t *vt_cli_json_attributes(const struct vultus_attributes *attributes);
+/* ", mask 0.98" and so on. */
+void vt_cli_print_attributes(FILE *out, const struct vultus_attributes *attributes);
+
+/* Largest picture file that the options allow. */
+size_t vt_cli_most_bytes(const struct vt_options *options);
+
+/*
+ * Reads and analyses a photo; "-" is standard input. *read_ms gets the time that the file took. On success the
+ * caller frees *faces.
+ */
+enum vultus_status vt_cli_analyze_file(const struct vt_cli_pipeline *models, const struct vt_options *options,
+    const char *file, const struct vultus_analyze_options *analyze, struct vultus_faces **faces, double *read_ms,
+    struct vultus_error *error);
+
 /* ---------------------------------------------------------------- files */
 
-struct vt_file_list {
-    char **paths;
-    size_t count, capacity;
-};
+/* Whether a name ends as those of pictures do. */
+bool vt_has_picture_suffix(const char *name);
 /*
- * The operands, each folder replaced by the pictures in it (.jpg, .jpeg, .png; sorted by name; not its subfolders). On
- * failure says why and returns false; release with vt_file_list_fini either way.
+ * The operands, each folder replaced by the pictures in it (by their names' endings; sorted by path; with --recursive
+ * those of its subfolders too, but not by way of symbolic links). On failure says why and returns false; release with
+ * vt_file_list_fini either way.
  */
 bool vt_file_list_expand(const struct vt_options *options, struct vt_file_list *out);
 /* Takes ownership of `path`, which may be NULL; says that memory ran out and returns false. */
@@ -81,13 +108,17 @@ json_t *vt_cli_json_float(float value);
 /* `value` rounded to `decimals` places; null when not finite. */
 json_t *vt_cli_json_rounded(double value, int decimals);
 json_t *vt_cli_json_floats(const float *values, size_t count);
-/* bbox, score, landmarks, pass, and norm and embedding, or failure, where a recogniser ran. */
+/* "plain", "margin" or "tile". */
+const char *vt_cli_pass_name(enum vultus_pass pass);
+/* bbox, score, landmarks, pass, turn, and norm and embedding, or failure, where a recogniser ran. */
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension);
 /* {"file", "error"}. */
 json_t *vt_cli_json_error(const char *file, const char *sentence);
 /* Prints and releases a value. Indented over several lines, with a newline, or compact without one. False when out of
  * memory. */
 bool vt_cli_json_print(json_t *value, bool indented);
+/* A value as compact text, with a newline or without; malloc'd, NULL when out of memory. */
+char *vt_cli_json_line(const json_t *value, bool newline);
 /* Prints a text that comes from a file: what could steer a terminal becomes "?". */
 void vt_cli_print_clean(const char *text);
 /* Prints a value for people: indented "key: value" lines, an object of a list on one line where it is flat. */
@@ -103,6 +134,8 @@ struct vt_cli_records {
 };
 void vt_cli_records_begin(struct vt_cli_records *records, const struct vt_options *options);
 bool vt_cli_records_wanted(const struct vt_cli_records *records);
+/* A record as vt_cli_json_line made it. */
+void vt_cli_records_add_line(struct vt_cli_records *records, const char *line);
 bool vt_cli_records_add(struct vt_cli_records *records, json_t *record); /* takes the reference, which may be NULL */
 void vt_cli_records_end(struct vt_cli_records *records);
 

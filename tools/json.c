@@ -11,14 +11,30 @@
 #define FLOAT_DIGITS 9
 #define FORMAT JSON_REAL_PRECISION(FLOAT_DIGITS)
 
+/* The decimal of that many digits next to `value`, as a double, where powers of ten and the digits are exact in one. */
+static bool shorten(double value, int digits, double *decimal) {
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+        1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    int shift = digits - 1 - (int)floor(log10(fabs(value)));
+    if (shift < 0 || shift > 22) return false;
+    *decimal = round(value * powers[shift]) / powers[shift];
+    return true;
+}
+
+/* Most numbers of an embedding need 8 or 9 digits, so the search begins there. */
 json_t *vt_cli_json_float(float value) {
     if (!isfinite(value)) return json_null();
-    char text[32];
-    for (int digits = 1; digits <= FLOAT_DIGITS; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
+    double shortest = value, decimal;
+    for (int digits = FLOAT_DIGITS; digits > 0 && value != 0; digits--) {
+        if (!shorten(value, digits, &decimal)) {
+            char text[32];
+            snprintf(text, sizeof text, "%.*g", digits, (double)value);
+            decimal = strtod(text, NULL);
+        }
+        if ((float)decimal != value) break;
+        shortest = decimal;
     }
-    return json_real(strtod(text, NULL));
+    return json_real(shortest);
 }
 
 json_t *vt_cli_json_rounded(double value, int decimals) {
@@ -37,6 +53,10 @@ json_t *vt_cli_json_floats(const float *values, size_t count) {
     return array;
 }
 
+const char *vt_cli_pass_name(enum vultus_pass pass) {
+    return pass == VULTUS_PASS_MARGIN ? "margin" : pass == VULTUS_PASS_TILE ? "tile" : "plain";
+}
+
 json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
     json_t *landmarks = json_array();
     for (int i = 0; i < VULTUS_LANDMARKS; i++)
@@ -44,9 +64,9 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
             json_decref(landmarks);
             landmarks = NULL;
         }
-    json_t *record = json_pack("{s:o, s:o, s:o, s:s}", "bbox", vt_cli_json_floats(face->box, 4), "score",
-        vt_cli_json_float(face->score), "landmarks", landmarks, "pass",
-        face->pass == VULTUS_PASS_MARGIN ? "margin" : "plain");
+    json_t *record = json_pack("{s:o, s:o, s:o, s:s, s:i}", "bbox", vt_cli_json_floats(face->box, 4), "score",
+        vt_cli_json_float(face->score), "landmarks", landmarks, "pass", vt_cli_pass_name(face->pass), "turn",
+        face->turn);
     int failed = 0;
     if (face->embedding) {
         failed |= json_object_set_new(record, "norm", vt_cli_json_float(face->norm));
@@ -54,6 +74,8 @@ json_t *vt_cli_json_face(const struct vultus_face *face, int dimension) {
     } else if (face->failure) {
         failed |= json_object_set_new(record, "failure", vt_json_text(face->failure));
     }
+    if (face->attributes.present)
+        failed |= json_object_set_new(record, "attributes", vt_cli_json_attributes(&face->attributes));
     if (!failed) return record;
     json_decref(record);
     return NULL;
@@ -70,6 +92,19 @@ bool vt_cli_json_print(json_t *value, bool indented) {
     return fine;
 }
 
+char *vt_cli_json_line(const json_t *value, bool newline) {
+    char *text = json_dumps(value, FORMAT), *line = NULL;
+    if (!text || !newline) return text;
+    size_t length = strlen(text);
+    line = realloc(text, length + 2);
+    if (!line) {
+        free(text);
+        return NULL;
+    }
+    strcpy(line + length, "\n");
+    return line;
+}
+
 /* ---------------------------------------------------------------- records */
 
 void vt_cli_records_begin(struct vt_cli_records *records, const struct vt_options *options) {
@@ -79,13 +114,21 @@ void vt_cli_records_begin(struct vt_cli_records *records, const struct vt_option
 
 bool vt_cli_records_wanted(const struct vt_cli_records *records) { return records->json || records->ndjson; }
 
-bool vt_cli_records_add(struct vt_cli_records *records, json_t *record) {
+void vt_cli_records_add_line(struct vt_cli_records *records, const char *line) {
     if (records->json) fputs(records->count ? ",\n" : "\n", stdout);
     records->count++;
-    bool fine = vt_cli_json_print(record, false);
+    fputs(line, stdout);
     if (records->ndjson) putchar('\n');
     fflush(stdout);
-    return fine;
+}
+
+bool vt_cli_records_add(struct vt_cli_records *records, json_t *record) {
+    char *line = record ? vt_cli_json_line(record, false) : NULL;
+    json_decref(record);
+    if (!line) return false;
+    vt_cli_records_add_line(records, line);
+    free(line);
+    return true;
 }
 
 void vt_cli_records_end(struct vt_cli_records *records) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench_photos.h"
 #include "common.h"
 
 #define ANY_NUMBER ((size_t)-1)
@@ -19,7 +20,8 @@ const struct vt_command vt_commands[] = {
     {VT_EMBED, "embed", "CROP...", "Compute embeddings of aligned 112x112 crops", 1, ANY_NUMBER, vt_cli_embed},
     {VT_COMPARE, "compare", "FILE.onnx|FILE.plan", "Hold a network's outputs against a reference's", 1, 1,
         vt_cli_compare},
-    {VT_BENCH, "bench", "FILE.onnx|FILE.plan", "Time a network", 1, 1, vt_cli_bench},
+    {VT_BENCH, "bench", "FILE.onnx|FILE.plan|PHOTO...", "Time a network, or the whole path of photos", 1, ANY_NUMBER,
+        vt_cli_bench},
     {VT_MODELS, "models", "list|pull NAME|verify [NAME]|remove NAME|import FILE",
         "Fetch, check and remove models by name", 1, ANY_NUMBER, vt_cli_models},
     {VT_DOCTOR, "doctor", "", "Show back ends, processor, libraries and the plan folder", 0, 0, vt_cli_doctor},
@@ -66,6 +68,7 @@ static int run_command(const struct vt_command *command, int argc, char **argv) 
     } else {
         set_log_level(options.log);
         bool takes_model = command->bit & (VT_BUILD | VT_INFO | VT_RUN | VT_BENCH | VT_COMPARE);
+        if (command->bit == VT_BENCH && vt_bench_wants_photos(&options)) takes_model = false;
         code = takes_model ? run_with_model(command, &options) : command->run(&options);
     }
     vt_options_fini(&options);

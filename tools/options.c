@@ -10,7 +10,7 @@
 
 #include "config/config.h"
 
-enum kind { FLAG, TEXT, CHOICE, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
+enum kind { FLAG, TEXT, CHOICE, CHOICES, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
 
 struct option {
     unsigned commands;
@@ -18,35 +18,60 @@ struct option {
     char letter;      /* 0: none */
     enum kind kind;
     size_t offset;        /* in struct vt_options; SIZE fills width and height */
-    const char *argument; /* for --help; CHOICE, OPTIONAL: the words allowed, separated by '|' */
+    const char *argument; /* for --help; CHOICE, CHOICES, OPTIONAL: the words allowed, separated by '|' */
     double least, most;   /* INTEGER, NUMBER, INTEGERS, sides of SIZE */
     const char *help;
 };
 
 #define AT(field) offsetof(struct vt_options, field)
 #define PHOTOS (VT_EXTRACT | VT_DRAW | VT_MATCH)
+#define PICTURES (PHOTOS | VT_EMBED)
 #define SESSIONS (VT_RUN | VT_BENCH | VT_COMPARE)
 #define NETWORKS (VT_BUILD | SESSIONS)
 
 static const struct option table[] = {
-    {PHOTOS, "det", 0, TEXT, AT(det), "MODEL", 0, 0,
+    {PHOTOS | VT_BENCH, "det", 0, TEXT, AT(det), "MODEL", 0, 0,
         "face detector, ONNX or plan (else $VULTUS_DET, else the starter pack's)"},
-    {VT_EXTRACT | VT_MATCH | VT_EMBED, "rec", 0, TEXT, AT(rec), "MODEL", 0, 0,
+    {VT_EXTRACT | VT_MATCH | VT_EMBED | VT_BENCH, "rec", 0, TEXT, AT(rec), "MODEL", 0, 0,
         "face recogniser, ONNX or plan (else $VULTUS_REC, else the starter pack's)"},
-    {VT_EXTRACT | VT_DRAW, "threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
+    {VT_EXTRACT | VT_DRAW | VT_BENCH, "threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1,
+        "least detection score (0.6)"},
     {VT_MATCH, "threshold", 0, NUMBER, AT(match_threshold), "C", -1, 1,
         "least cosine of the same person (as measured for the recogniser, else 0.28)"},
     {VT_MATCH, "det-threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
     {VT_EXTRACT | VT_DRAW, "limit-faces", 0, INTEGER, AT(limit_faces), "N", 1, 1e6, "keep the N largest faces"},
     {PHOTOS, "min-face-size", 0, INTEGER, AT(min_face_size), "PX", 1, 1e6, "drop faces narrower than PX pixels"},
-    {PHOTOS, "robust", 0, CHOICE, AT(robust), "auto|off", 0, 0,
-        "look again with a margin when nothing is found (auto)"},
+    {PHOTOS, "robust", 0, CHOICE, AT(robust), "auto|off|full", 0, 0,
+        "look again with a margin and turned: when nothing is found, never, always (auto)"},
+    {PHOTOS, "tile", 0, FLAG, AT(tile), NULL, 0, 0, "look also at parts of large photos, for tiny faces"},
+    {VT_EXTRACT, "attributes", 0, CHOICES, AT(attributes), "mask|liveness|gender-age|quality", 0, 0,
+        "what else to tell of faces, separated by commas"},
+    {VT_EXTRACT, "mask-model", 0, TEXT, AT(mask_model), "MODEL", 0, 0, "for masks (else $VULTUS_MASK, else by name)"},
+    {VT_EXTRACT, "liveness-models", 0, TEXT, AT(liveness_models), "MODEL,MODEL...", 0, 0,
+        "for liveness, fused (else $VULTUS_LIVENESS, else by name)"},
+    {VT_EXTRACT, "gender-age-model", 0, TEXT, AT(gender_age_model), "MODEL", 0, 0,
+        "for gender and age (else $VULTUS_GENDER_AGE, else by name)"},
+    {VT_EXTRACT, "recursive", 'r', FLAG, AT(recursive), NULL, 0, 0, "take the pictures of folders' subfolders too"},
+    {VT_EXTRACT, "from", 0, CHOICE, AT(from), "list|tar", 0, 0,
+        "operands are lists of photos, one a line, or tar archives; - is standard input"},
+    {VT_EXTRACT, "out", 0, TEXT, AT(output), "FILE", 0, 0, "write records to FILE: .ndjson, .npz or .msgpack"},
+    {VT_EXTRACT, "resume", 0, FLAG, AT(resume), NULL, 0, 0, "go on with an interrupted --out"},
+    {VT_EXTRACT, "jobs", 'j', INTEGER, AT(jobs), "N", 1, 256,
+        "photos worked on at once, with one thread each (with --out: the processors; else 1)"},
     {VT_EXTRACT, "crops", 0, TEXT, AT(crops), "DIR", 0, 0, "write aligned faces to DIR/{photo}_{i}.jpg"},
     {VT_EXTRACT, "crop-format", 0, CHOICE, AT(crop_format), "jpg|npy", 0, 0, "npy keeps crops without loss (jpg)"},
     {VT_EXTRACT, "landmarks", 0, FLAG, AT(landmarks), NULL, 0, 0, "list the five landmarks too (JSON always has them)"},
     {VT_EXTRACT, "no-embeddings", 0, FLAG, AT(no_embeddings), NULL, 0, 0, "detect only, without a recogniser"},
     {VT_EXTRACT, "times", 0, FLAG, AT(times), NULL, 0, 0, "milliseconds by stage"},
-    {VT_DRAW, "output", 'o', TEXT, AT(output), "OUT.jpg", 0, 0, "the picture to write; required"},
+    {VT_EXTRACT | VT_MATCH | VT_BENCH, "full-decode", 0, FLAG, AT(full_decode), NULL, 0, 0,
+        "decode large JPEG pictures in full even where less would do"},
+    {PICTURES, "max-bytes", 0, INTEGER, AT(max_bytes), "N", 1, 2147483647, "refuse pictures of more bytes (64 MiB)"},
+    {PICTURES, "max-pixels", 0, INTEGER, AT(max_pixels), "N", 1, 2147483647,
+        "refuse pictures of more pixels (100 million)"},
+    {PICTURES, "max-side", 0, INTEGER, AT(max_side), "N", 1, 1000000,
+        "refuse pictures with a side of more pixels (32768)"},
+    {VT_DRAW, "output", 'o', TEXT, AT(output), "OUT.jpg", 0, 0, "the picture to write"},
+    {VT_DRAW, "grid", 0, TEXT, AT(grid), "OUT.jpg", 0, 0, "write all aligned faces with their scores as one picture"},
     {VT_MATCH, "save", 0, TEXT, AT(save), "PAIR.jpg", 0, 0, "write both crops side by side with the verdict"},
     {VT_RUN, "input", 'i', LIST, AT(inputs), "NAME=FILE.npy", 0, 0, "one of the inputs; once for each"},
     {VT_RUN, "output-dir", 0, TEXT, AT(output_dir), "DIR", 0, 0, "write each output to DIR/{name}.npy"},
@@ -59,7 +84,8 @@ static const struct option table[] = {
     {VT_COMPARE, "threshold", 0, LIST, AT(thresholds), "METRIC=PASS,FAIL", 0, 0,
         "instead of a metric's thresholds; bf16:METRIC=... for bf16 alone"},
     {VT_BENCH, "batch", 0, INTEGERS, AT(batches), "N,N...", 1, 65536, "batch sizes to time (1)"},
-    {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600, "least time to spend on each batch size (1)"},
+    {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600,
+        "least time to spend on each batch size, or photo (1)"},
     {VT_BENCH, "layers", 0, FLAG, AT(layers), NULL, 0, 0, "the time of every step too"},
     {VT_BENCH, "quiet", 'q', FLAG, AT(quiet), NULL, 0, 0, "print nothing but p50 in milliseconds, one line a batch"},
     {NETWORKS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
@@ -211,11 +237,21 @@ static bool set_batches(struct parser *p, const struct option *o, const char *va
         o->least, o->most, value);
 }
 
-static bool is_choice(const char *choices, const char *value) {
-    size_t length = strlen(value);
+/* `value` of `length` bytes. */
+static bool is_choice(const char *choices, const char *value, size_t length) {
     for (const char *at = choices; length && at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, value, length) == 0 && (!at[length] || at[length] == '|')) return true;
     return false;
+}
+
+/* Words with commas between them. */
+static bool are_choices(const char *choices, const char *value) {
+    for (const char *at = value;; at++) {
+        size_t length = strcspn(at, ",");
+        if (!is_choice(choices, at, length)) return false;
+        at += length;
+        if (!*at) return true;
+    }
 }
 
 static bool set_value(struct parser *p, const struct option *o, const char *value) {
@@ -228,7 +264,14 @@ static bool set_value(struct parser *p, const struct option *o, const char *valu
         return true;
     case OPTIONAL:
     case CHOICE:
-        if (!is_choice(o->argument, value)) return wrong(p, "--%s takes %s, not \"%s\"", o->name, o->argument, value);
+        if (!is_choice(o->argument, value, strlen(value)))
+            return wrong(p, "--%s takes %s, not \"%s\"", o->name, o->argument, value);
+        *(const char **)field = value;
+        return true;
+    case CHOICES:
+        if (!are_choices(o->argument, value))
+            return wrong(
+                p, "--%s takes %s, or several with commas between them, not \"%s\"", o->name, o->argument, value);
         *(const char **)field = value;
         return true;
     case INTEGER: return set_integer(p, o, value, field);
@@ -311,7 +354,9 @@ bool vt_options_parse(
     if (out->n_operands > command->max_operands)
         return wrong(&p, "%s takes %s; \"%s\" is too much", command->name,
             *command->operands ? command->operands : "no operands", out->operands[command->max_operands]);
-    if (command->bit == VT_DRAW && !out->output) return wrong(&p, "draw needs -o OUT.jpg");
+    if (out->resume && !out->output) return wrong(&p, "--resume needs --out FILE");
+    if (command->bit == VT_DRAW && !out->output && !out->grid)
+        return wrong(&p, "draw needs -o OUT.jpg or --grid OUT.jpg");
     return true;
 }
 

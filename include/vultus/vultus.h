@@ -277,8 +277,10 @@ struct vultus_picture {
 };
 
 /*
- * Decodes JPEG or PNG, told apart by content, EXIF orientation applied. The runtime's limits are checked before memory
- * is taken. On success the caller releases *out. `name` is for error sentences and may be NULL.
+ * Decodes JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF, as far as this build has the libraries, told apart by content,
+ * and turns the picture upright. Of several frames the first; alpha is dropped, 16 bit become 8, colour profiles are
+ * not applied. The runtime's limits are checked before memory is taken. On success the caller releases *out. `name` is
+ * for error sentences and may be NULL.
  */
 VULTUS_API enum vultus_status vultus_picture_decode(struct vultus_runtime *runtime, const void *bytes, size_t size,
     const char *name, struct vultus_picture *out, struct vultus_error *error);
@@ -299,9 +301,45 @@ VULTUS_API void vultus_picture_paste(const struct vultus_picture *source, struct
 
 #define VULTUS_LANDMARKS 5
 
+/* The look at the picture that found a face. */
 enum vultus_pass {
-    VULTUS_PASS_PLAIN, /* found in the picture as it is */
-    VULTUS_PASS_MARGIN /* found with a black margin of half the picture's size around it */
+    VULTUS_PASS_PLAIN,  /* the picture as it is, or turned */
+    VULTUS_PASS_MARGIN, /* with a black margin of half the picture's size around it */
+    VULTUS_PASS_TILE    /* a part of it, of about the network's size */
+};
+
+/* What can be told of a face beyond its place and embedding; bits of a set. */
+enum vultus_attribute {
+    VULTUS_ATTRIBUTE_MASK = 1,
+    VULTUS_ATTRIBUTE_LIVENESS = 2,
+    VULTUS_ATTRIBUTE_GENDER_AGE = 4,
+    VULTUS_ATTRIBUTE_QUALITY = 8 /* needs no model of its own */
+};
+
+/*
+ * How good a picture of a face is. Parts run from 0, useless, to 1; docs/models.md says how they are made of what was
+ * measured.
+ */
+struct vultus_quality {
+    float overall;          /* geometric mean of the parts that are known */
+    float norm;             /* of the raw embedding; 0: there is none */
+    float sharpness;        /* variance of the aligned crop's Laplacian, grey levels squared */
+    float size;             /* the box's shorter side, pixels of the picture */
+    float yaw, pitch, roll; /* degrees, estimated from the landmarks; positive: the nose points right and down, the head
+                               leans clockwise, as seen */
+    float norm_part;        /* NAN where there is no embedding or the recogniser's norms were not measured */
+    float sharpness_part, size_part, pose_part;
+};
+
+struct vultus_attributes {
+    unsigned present;                            /* which of the following are set, bits of enum vultus_attribute */
+    float mask_probability, no_mask_probability; /* as the model gives them */
+    bool mask;                                   /* more probable than none, and at least 0.89 */
+    float liveness;                              /* probability that a living face is there, mean over the models */
+    bool live;                                   /* that outcome is the most probable one */
+    int gender;                                  /* 0 female, 1 male */
+    int age;                                     /* years, 0 to 100 */
+    struct vultus_quality quality;
 };
 
 /* One face. Coordinates are pixels of the picture, not clipped to it. */
@@ -310,15 +348,19 @@ struct vultus_face {
     float score;                          /* 0..1 */
     float landmarks[VULTUS_LANDMARKS][2]; /* left eye, right eye, nose, left and right mouth corner, as seen */
     enum vultus_pass pass;
-    struct vultus_picture crop; /* aligned, 112x112; pixels NULL unless crops were asked for */
-    const float *embedding;     /* unit length; NULL without a recogniser or when alignment failed */
-    float norm;                 /* L2 norm of the raw embedding */
-    const char *failure;        /* why this face has no embedding, or NULL */
+    int turn; /* degrees the picture was turned clockwise to find it: 0, 90, 180 or 270 */
+    struct vultus_picture
+        crop;               /* aligned, of the recogniser's size, 112x112 without one; pixels NULL unless asked for */
+    const float *embedding; /* unit length; NULL without a recogniser or when alignment failed */
+    float norm;             /* L2 norm of the raw embedding */
+    const char *failure;    /* why this face has no embedding, or NULL */
+    struct vultus_attributes attributes; /* those asked for; a face that cannot be cut out for a model goes without */
 };
 
 /* Milliseconds by stage. */
 struct vultus_times {
-    double letterbox, detect, decode, align, embed, total;
+    double read; /* decoding; 0 of a picture that came decoded */
+    double letterbox, detect, decode, align, embed, total, attributes;
 };
 
 /* The faces of one picture; everything inside belongs to it. */
@@ -326,7 +368,9 @@ struct vultus_faces {
     struct vultus_face *faces; /* descending score; by area when limit_faces cut */
     size_t count;
     int dimension; /* of the embeddings; 0: none */
-    double scale;  /* network pixels per picture pixel of the pass that counted */
+    double scale;  /* network pixels per picture pixel of the first look that found something, else of the plain one */
+    int width, height; /* of the picture */
+    int reduction;     /* how many times smaller it was decoded to make the crops: 1, 2, 4 or 8 */
     struct vultus_times times;
 };
 
@@ -337,6 +381,13 @@ struct vultus_pipeline_options {
     const char *detector;   /* path of an ONNX model or a plan; required */
     const char *recogniser; /* NULL: detection only */
     struct vultus_build_options detector_build, recogniser_build;
+    /*
+     * Models that tell attributes, ONNX or plans, at most 8; what each tells is what the catalogue or its shapes say it
+     * is (docs/models.md). Several for liveness are fused.
+     */
+    const char *const *attribute_models;
+    size_t n_attribute_models;
+    struct vultus_build_options attribute_build;
 };
 
 VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
@@ -345,27 +396,55 @@ VULTUS_API void vultus_pipeline_close(struct vultus_pipeline *pipeline); /* NULL
 /* Least cosine of one person, as measured for the recogniser; 0 where nobody did, and without a recogniser. */
 VULTUS_API float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline);
 
+/* Further looks, for faces that fill the frame and faces that are turned. What all looks find is suppressed together.
+ */
+enum vultus_robust {
+    /* In three steps, each only while nothing was found: with a margin; turned by 90, 180, 270 degrees; both. */
+    VULTUS_ROBUST_AUTO,
+    VULTUS_ROBUST_OFF, /* the plain look alone */
+    VULTUS_ROBUST_FULL /* all eight looks always */
+};
+
 struct vultus_analyze_options {
-    float threshold;   /* 0: 0.6; a face needs a score strictly above */
-    bool robust_off;   /* do not look again with a margin when nothing is found */
+    float threshold; /* 0: 0.6; a face needs a score above, with RetinaFace and YOLOv5-face also one equal to it */
+    enum vultus_robust robust;
+    bool tile;         /* look also at overlapping tiles of pictures larger than the network's, for tiny faces */
     int limit_faces;   /* > 0: keep the largest */
     int min_face_size; /* > 0: drop faces whose box is narrower than this many pixels */
     bool without_embeddings;
     bool with_crops;
+    unsigned attributes; /* to tell, bits of enum vultus_attribute; INVALID where the pipeline has no model for one */
+    bool whole_picture;  /* vultus_analyze_encoded never decodes JPEG reduced */
 };
 
 /* On success the caller frees *out with vultus_faces_free; a picture without faces is a success with count 0. */
 VULTUS_API enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
     const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error);
+/*
+ * The same of the bytes of a picture file, with the runtime's limits. JPEG that is far larger than what detection needs
+ * is decoded reduced, unless a face's crop needs finer pixels; coordinates are of the whole picture all the same.
+ * `name` is for error sentences and may be NULL.
+ */
+VULTUS_API enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, const void *bytes, size_t size,
+    const char *name, const struct vultus_analyze_options *options, struct vultus_faces **out,
+    struct vultus_error *error);
 VULTUS_API void vultus_faces_free(struct vultus_faces *faces); /* NULL is fine */
 
 struct vultus_draw_options {
     bool without_landmarks, without_scores, without_sizes;
     const char *footer; /* NULL: none; else text at the lower left */
 };
-/* Draws boxes, landmarks, scores and sizes of `faces` into `picture`. */
+/* Draws boxes, landmarks, scores and widths of `faces` into `picture`. Labels hide neither other faces nor each other;
+ * one that finds no place is left out. */
 VULTUS_API void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options);
+
+/*
+ * All crops (of an analysis with_crops) on one picture, row by row, with number and score below each. On success the
+ * caller releases *out.
+ */
+VULTUS_API enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error);
 
 /* Cosine of two vectors of `dimension` floats, in [-1, 1]; 0 when either has no length. */
 VULTUS_API float vultus_cosine(const float *a, const float *b, int dimension);

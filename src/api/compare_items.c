@@ -15,7 +15,7 @@
 
 bool vt_items_embedding(const struct vt_plan *plan, uint32_t i) {
     const struct vt_plan_value *v = &plan->values[plan->outputs[i]];
-    if (strcmp(plan->model.function, "arcface") == 0) return i == 0;
+    if (strcmp(plan->model.function, "arcface") == 0 || strcmp(plan->model.function, "adaface") == 0) return i == 0;
     if (*plan->model.function || plan->n_outputs != 1 || v->dtype != VT_DTYPE_F32) return false;
     return v->rank >= 1 && v->rank <= 2 && v->dims[v->rank - 1] >= LEAST_EMBEDDING;
 }

@@ -48,7 +48,7 @@ static json_t *cache_json(const char *directory) {
 enum vultus_status vultus_doctor(const struct vultus_runtime *runtime, char **json, struct vultus_error *error) {
     if (!runtime || !json)
         return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_doctor needs a runtime and a place for the text");
-    char features[256], model[96], codecs[128];
+    char features[256], model[96], codecs[256];
     vt_cpu_describe(features, sizeof features);
     vt_cpu_model_name(model, sizeof model);
     vt_image_codecs(codecs, sizeof codecs);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,20 +11,41 @@
 /* ------------------------------------------------------------ pipeline */
 
 struct vultus_pipeline {
-    struct vt_engine *detector_engine, *recogniser_engine;
+    struct vt_engine *detector_engine, *recogniser_engine, *attribute_engines[VT_MOST_CLASSIFIERS];
     struct vt_detector *detector;
     struct vt_embedder *embedder;
     struct vt_pipeline pipeline;
     float match_threshold; /* 0: unknown */
+    struct vt_image_limits limits;
 };
 
-/* Plans say by digest, and by name, which model they come from. */
-static enum vultus_status find_threshold(
-    struct vultus_runtime *runtime, const struct vt_engine *recogniser, float *threshold, struct vultus_error *error) {
-    const struct vt_plan *plan = vt_engine_plan(recogniser);
+/* Plans say by digest, and by name, which model they come from; one that the catalogue does not know has an empty
+ * entry. */
+static enum vultus_status find_entry(struct vultus_runtime *runtime, const struct vt_engine *engine,
+    struct vt_catalogue_entry *entry, struct vultus_error *error) {
+    const struct vt_plan *plan = vt_engine_plan(engine);
     const struct vt_catalogue_entry *e;
     enum vultus_status status = vt_api_find_model(runtime, plan->key.model_sha256, plan->model.name, &e, error);
-    *threshold = e ? e->match_threshold : 0;
+    *entry = e ? *e : (struct vt_catalogue_entry){0};
+    return status;
+}
+
+static enum vultus_status open_classifiers(struct vultus_runtime *runtime,
+    const struct vultus_pipeline_options *options, struct vultus_pipeline *p, struct vultus_error *error) {
+    if (options->n_attribute_models > VT_MOST_CLASSIFIERS)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "a pipeline takes %d models for attributes at most, not %zu",
+            VT_MOST_CLASSIFIERS, options->n_attribute_models);
+    enum vultus_status status = VULTUS_OK;
+    for (size_t i = 0; !status && i < options->n_attribute_models; i++) {
+        struct vt_classifier **classifier = &p->pipeline.classifiers[i];
+        struct vt_catalogue_entry entry;
+        status = vt_api_open_engine(
+            runtime, options->attribute_models[i], &options->attribute_build, &p->attribute_engines[i], error);
+        if (!status) status = find_entry(runtime, p->attribute_engines[i], &entry, error);
+        if (!status)
+            status = vt_classifier_create(p->attribute_engines[i], runtime->pool, entry.crop_scale, classifier, error);
+        if (!status) p->pipeline.n_classifiers++;
+    }
     return status;
 }
 
@@ -36,9 +58,15 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         status =
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
-        if (!status) status = find_threshold(runtime, p->recogniser_engine, &p->match_threshold, error);
     }
-    return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
+    if (!status) status = vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
+    struct vt_catalogue_entry entry;
+    if (!status && p->recogniser_engine) status = find_entry(runtime, p->recogniser_engine, &entry, error);
+    if (!status && p->recogniser_engine) {
+        p->match_threshold = entry.match_threshold;
+        p->pipeline.typical_norm = entry.typical_norm;
+    }
+    return status ? status : open_classifiers(runtime, options, p, error);
 }
 
 enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
@@ -48,6 +76,7 @@ enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const st
             "vultus_pipeline_open needs a runtime, a detector and a place for the pipeline");
     struct vultus_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (!pipeline) return vt_fail_memory(error, "a pipeline", sizeof *pipeline);
+    pipeline->limits = runtime->limits;
     enum vultus_status status = open_pipeline(runtime, options, pipeline, error);
     if (status) {
         vultus_pipeline_close(pipeline);
@@ -61,6 +90,10 @@ void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
     if (!pipeline) return;
     vt_detector_destroy(pipeline->detector);
     vt_embedder_destroy(pipeline->embedder);
+    for (size_t i = 0; i < VT_MOST_CLASSIFIERS; i++) {
+        vt_classifier_destroy(pipeline->pipeline.classifiers[i]);
+        vt_engine_destroy(pipeline->attribute_engines[i]);
+    }
     vt_engine_destroy(pipeline->detector_engine);
     vt_engine_destroy(pipeline->recogniser_engine);
     free(pipeline);
@@ -76,13 +109,48 @@ struct owned_faces {
     struct vt_analysis analysis;
 };
 
+_Static_assert((int)VULTUS_ATTRIBUTE_MASK == VT_ATTRIBUTE_MASK &&
+                   (int)VULTUS_ATTRIBUTE_LIVENESS == VT_ATTRIBUTE_LIVENESS &&
+                   (int)VULTUS_ATTRIBUTE_GENDER_AGE == VT_ATTRIBUTE_GENDER_AGE &&
+                   (int)VULTUS_ATTRIBUTE_QUALITY == VT_ATTRIBUTE_QUALITY,
+    "attributes have the same bits on both sides");
+
+static struct vultus_attributes show_attributes(const struct vt_attributes *a) {
+    const struct vt_quality *q = &a->quality;
+    return (struct vultus_attributes){.present = a->present,
+        .mask_probability = a->mask_probability,
+        .no_mask_probability = a->no_mask_probability,
+        .mask = a->mask,
+        .liveness = a->liveness,
+        .live = a->live,
+        .gender = a->gender,
+        .age = a->age,
+        .quality = {.overall = q->overall,
+            .norm = q->norm,
+            .sharpness = q->sharpness,
+            .size = q->size,
+            .yaw = q->yaw,
+            .pitch = q->pitch,
+            .roll = q->roll,
+            .norm_part = q->norm_part,
+            .sharpness_part = q->sharpness_part,
+            .size_part = q->size_part,
+            .pose_part = q->pose_part}};
+}
+
+_Static_assert((int)VULTUS_PASS_PLAIN == VT_PASS_PLAIN && (int)VULTUS_PASS_MARGIN == VT_PASS_MARGIN &&
+                   (int)VULTUS_PASS_TILE == VT_PASS_TILE,
+    "passes are counted alike on both sides");
+
 static void show_face(const struct vt_analyzed_face *from, struct vultus_face *to) {
     *to = (struct vultus_face){.score = from->found.score,
-        .pass = from->found.pass == VT_PASS_MARGIN ? VULTUS_PASS_MARGIN : VULTUS_PASS_PLAIN,
+        .pass = (enum vultus_pass)from->found.pass,
+        .turn = from->found.turn,
         .crop = vt_api_picture(&from->crop),
         .embedding = from->embedding,
         .norm = from->norm,
-        .failure = from->failure};
+        .failure = from->failure,
+        .attributes = show_attributes(&from->attributes)};
     memcpy(to->box, from->found.box, sizeof to->box);
     memcpy(to->landmarks, from->found.landmarks, sizeof to->landmarks);
 }
@@ -96,39 +164,69 @@ static bool show(struct owned_faces *owned) {
         .count = a->count,
         .dimension = a->dimension,
         .scale = a->scale,
-        .times = {a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
-            a->times.align_ms, a->times.embed_ms, a->times.total_ms}};
+        .width = a->width,
+        .height = a->height,
+        .reduction = a->reduction,
+        .times = {a->times.read_ms, a->times.detect.letterbox_ms, a->times.detect.network_ms, a->times.detect.decode_ms,
+            a->times.align_ms, a->times.embed_ms, a->times.total_ms, a->times.attributes_ms}};
     return true;
 }
 
-enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
-    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
+static enum vt_robust robust_of(enum vultus_robust robust) {
+    return robust == VULTUS_ROBUST_OFF ? VT_ROBUST_OFF : robust == VULTUS_ROBUST_FULL ? VT_ROBUST_FULL : VT_ROBUST_AUTO;
+}
+
+static struct vt_analyze_options analyze_options(const struct vultus_analyze_options *options) {
     static const struct vultus_analyze_options defaults;
-    if (!pipeline || !picture || !picture->pixels || !out)
-        return vt_fail(
-            error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
     const struct vultus_analyze_options *o = options ? options : &defaults;
-    struct vt_analyze_options analyze = {.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
-                                             .robust = o->robust_off ? VT_ROBUST_OFF : VT_ROBUST_AUTO,
-                                             .limit_faces = o->limit_faces,
-                                             .min_face_size = o->min_face_size},
+    return (struct vt_analyze_options){.detect = {.threshold = o->threshold != 0 ? o->threshold : 0.6f,
+                                           .robust = robust_of(o->robust),
+                                           .tile = o->tile,
+                                           .limit_faces = o->limit_faces,
+                                           .min_face_size = o->min_face_size},
         .without_embeddings = o->without_embeddings,
-        .with_crops = o->with_crops};
+        .attributes = o->attributes,
+        .with_crops = o->with_crops,
+        .whole_picture = o->whole_picture};
+}
+
+/* Takes the analysis in any case. */
+static enum vultus_status hand_over(
+    struct vt_analysis *analysis, struct vultus_faces **out, struct vultus_error *error) {
     struct owned_faces *owned = calloc(1, sizeof *owned);
-    if (!owned) return vt_fail_memory(error, "faces", sizeof *owned);
-    struct vt_image image = vt_api_image(picture);
-    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &owned->analysis, error);
-    if (status) {
-        free(owned);
-        return status;
-    }
-    if (!show(owned)) {
-        vt_analysis_release(&owned->analysis);
+    if (owned) owned->analysis = *analysis;
+    if (!owned || !show(owned)) {
+        vt_analysis_release(analysis);
         free(owned);
         return vt_fail_memory(error, "faces", sizeof *owned);
     }
     *out = &owned->shown;
     return VULTUS_OK;
+}
+
+enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
+    const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
+    if (!pipeline || !picture || !picture->pixels || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_analyze needs a pipeline, a picture and a place for the faces");
+    struct vt_analyze_options analyze = analyze_options(options);
+    struct vt_image image = vt_api_image(picture);
+    struct vt_analysis analysis;
+    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &analysis, error);
+    return status ? status : hand_over(&analysis, out, error);
+}
+
+enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, const void *bytes, size_t size,
+    const char *name, const struct vultus_analyze_options *options, struct vultus_faces **out,
+    struct vultus_error *error) {
+    if (!pipeline || (!bytes && size) || !out)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_analyze_encoded needs a pipeline, bytes and a place for the faces");
+    struct vt_analyze_options analyze = analyze_options(options);
+    struct vt_encoded_picture picture = {bytes, size, name ? name : "picture", &pipeline->limits};
+    struct vt_analysis analysis;
+    enum vultus_status status = vt_analyze_encoded(&pipeline->pipeline, &picture, &analyze, &analysis, error);
+    return status ? status : hand_over(&analysis, out, error);
 }
 
 void vultus_faces_free(struct vultus_faces *faces) {
@@ -139,20 +237,41 @@ void vultus_faces_free(struct vultus_faces *faces) {
     free(owned);
 }
 
+static struct vt_face_box box_of(const struct vultus_face *face) {
+    struct vt_face_box box = {.score = face->score, .pass = (enum vt_face_pass)face->pass, .turn = face->turn};
+    memcpy(box.box, face->box, sizeof box.box);
+    memcpy(box.landmarks, face->landmarks, sizeof box.landmarks);
+    return box;
+}
+
 void vultus_draw(struct vultus_picture *picture, const struct vultus_face *faces, size_t count,
     const struct vultus_draw_options *options) {
     static const struct vultus_draw_options defaults;
     const struct vultus_draw_options *o = options ? options : &defaults;
     struct vt_image image = vt_api_image(picture);
     struct vt_draw_style style = {!o->without_landmarks, !o->without_scores, !o->without_sizes, o->footer};
-    for (size_t i = 0; i < count; i++) {
-        struct vt_face_box box = {
-            .score = faces[i].score, .pass = faces[i].pass == VULTUS_PASS_MARGIN ? VT_PASS_MARGIN : VT_PASS_PLAIN};
-        memcpy(box.box, faces[i].box, sizeof box.box);
-        memcpy(box.landmarks, faces[i].landmarks, sizeof box.landmarks);
-        vt_draw_face(&image, &box, &style);
-    }
+    struct vt_face_box *boxes = calloc(count + 1, sizeof *boxes);
+    for (size_t i = 0; boxes && i < count; i++) boxes[i] = box_of(&faces[i]);
+    if (boxes) vt_draw_faces(&image, boxes, count, &style);
+    free(boxes);
     if (style.footer) vt_draw_footer(&image, style.footer);
+}
+
+enum vultus_status vultus_contact_sheet(
+    const struct vultus_face *faces, size_t count, struct vultus_picture *out, struct vultus_error *error) {
+    if ((count && !faces) || !out)
+        return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_contact_sheet needs faces and a place for the picture");
+    struct vt_sheet_item *items = calloc(count + 1, sizeof *items);
+    if (!items) return vt_fail_memory(error, "a contact sheet", count * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].crop = vt_api_image(&faces[i].crop);
+        snprintf(items[i].caption, sizeof items[i].caption, "%zu: %.2f", i, (double)faces[i].score);
+    }
+    struct vt_image sheet = {0};
+    enum vultus_status status = vt_draw_contact_sheet(items, count, &sheet, error);
+    if (!status) *out = vt_api_picture(&sheet);
+    free(items);
+    return status;
 }
 
 float vultus_cosine(const float *a, const float *b, int dimension) {

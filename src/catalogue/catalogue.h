@@ -38,6 +38,8 @@ struct vt_catalogue_entry {
     float mean[3], std[3];
     int width, height;
     float match_threshold; /* least cosine of one person, as measured; 0: nobody did */
+    double typical_norm;   /* of raw embeddings of clear pictures, as measured; 0: nobody did */
+    double crop_scale;     /* of a model that is shown boxes: how many times their size; 0: not stated */
     uint64_t bytes;
     const char *page;                      /* where people find the file */
     struct vt_texts urls, aliases, source; /* urls: of the ONNX file itself */

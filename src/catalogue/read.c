@@ -11,7 +11,7 @@
 enum { LARGEST_SIDE = 1 << 15, MOST_TEXTS = 64, LONGEST_NAME = 64 };
 #define LARGEST_FILE ((uint64_t)1 << 33)
 
-enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, COSINE, YES_NO };
+enum kind { TEXT, TEXTS, TRIPLE, SIDE, BYTES, COSINE, FACTOR, YES_NO };
 
 struct field {
     const char *key;
@@ -62,6 +62,14 @@ static enum vultus_status read_texts(
     return status;
 }
 
+static bool parse_double(const yaml_node_t *node, double *value) {
+    const char *text = vt_catalogue_scalar(node);
+    if (!text || !*text) return false;
+    char *end;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value);
+}
+
 static bool parse_number(const yaml_node_t *node, float *value) {
     const char *text = vt_catalogue_scalar(node);
     if (!text || !*text) return false;
@@ -83,6 +91,12 @@ static enum vultus_status read_cosine(
     const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, float *value) {
     if (!parse_number(node, value) || *value <= 0 || *value >= 1)
         return vt_catalogue_fail(r, node, key, "must be a cosine between 0 and 1");
+    return VULTUS_OK;
+}
+
+static enum vultus_status read_factor(
+    const struct vt_catalogue_reader *r, const yaml_node_t *node, const char *key, double *value) {
+    if (!parse_double(node, value) || *value <= 0) return vt_catalogue_fail(r, node, key, "must be a number above 0");
     return VULTUS_OK;
 }
 
@@ -123,6 +137,7 @@ static enum vultus_status read_field(
     case TRIPLE: return read_triple(r, node, field->key, value);
     case SIDE: return read_side(r, node, field->key, value);
     case BYTES: return read_bytes(r, node, field->key, value);
+    case FACTOR: return read_factor(r, node, field->key, value);
     case COSINE: return read_cosine(r, node, field->key, value);
     default: return read_yes_no(r, node, field->key, value);
     }
@@ -211,6 +226,14 @@ enum vultus_status vt_catalogue_read_pack(
     return status ? status : check_urls(r, node, &pack->urls);
 }
 
+static bool is_function(const char *name) {
+    static const char *const functions[] = {"scrfd", "retinaface", "retinaface_l", "centerface", "yolov5face",
+        "arcface", "adaface", "mask", "genderage", "minifasnet"};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(functions[i], name) == 0) return true;
+    return false;
+}
+
 static enum vultus_status check_model(
     const struct vt_catalogue_reader *r, const yaml_node_t *node, const struct vt_catalogue_entry *entry) {
     enum vultus_status status = check_name(r, node, entry->name);
@@ -218,8 +241,10 @@ static enum vultus_status check_model(
     if (!status) status = check_sha256(r, node, entry->sha256);
     if (!status) status = check_urls(r, node, &entry->urls);
     if (status) return status;
-    if (strcmp(entry->function, "scrfd") && strcmp(entry->function, "arcface") && strcmp(entry->function, "minifasnet"))
-        return vt_catalogue_fail(r, node, "function", "must be scrfd, arcface or minifasnet");
+    if (!is_function(entry->function))
+        return vt_catalogue_fail(r, node, "function",
+            "must be scrfd, retinaface, retinaface_l, centerface, yolov5face, arcface, adaface, mask, genderage or "
+            "minifasnet");
     if (strcmp(entry->channels, "rgb") && strcmp(entry->channels, "bgr"))
         return vt_catalogue_fail(r, node, "channels", "must be rgb or bgr");
     for (int k = 0; k < 3; k++)
@@ -241,6 +266,8 @@ enum vultus_status vt_catalogue_read_model(
         {"width", SIDE, AT(vt_catalogue_entry, width), true},
         {"height", SIDE, AT(vt_catalogue_entry, height), true},
         {"match_threshold", COSINE, AT(vt_catalogue_entry, match_threshold), false},
+        {"typical_norm", FACTOR, AT(vt_catalogue_entry, typical_norm), false},
+        {"crop_scale", FACTOR, AT(vt_catalogue_entry, crop_scale), false},
         {"bytes", BYTES, AT(vt_catalogue_entry, bytes), false},
         {"page", TEXT, AT(vt_catalogue_entry, page), false},
         {"urls", TEXTS, AT(vt_catalogue_entry, urls), false},

@@ -6,6 +6,12 @@
 static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
     [VT_SETTING_DETECTOR] = {"--det", "VULTUS_DET", "the starter pack's", "face detector: an ONNX model or a plan"},
     [VT_SETTING_RECOGNISER] = {"--rec", "VULTUS_REC", "the starter pack's", "face recogniser: an ONNX model or a plan"},
+    [VT_SETTING_MASK] = {"--mask-model", "VULTUS_MASK", "mask_detector112", "model that tells masks"},
+    [VT_SETTING_LIVENESS] = {"--liveness-models", "VULTUS_LIVENESS",
+        "2.7_80x80_MiniFASNetV2,4_0_0_80x80_MiniFASNetV1SE",
+        "models that tell living faces from pictures of them, separated by commas"},
+    [VT_SETTING_GENDER_AGE] = {"--gender-age-model", "VULTUS_GENDER_AGE", "genderage_v1",
+        "model that tells gender and age"},
     [VT_SETTING_PLANS] = {"--plans", "VULTUS_PLANS", "$XDG_CACHE_HOME/vultus/plans, else ~/.cache/vultus/plans",
         "folder where plans are kept"},
     [VT_SETTING_MODELS] = {"--models", "VULTUS_MODELS",

@@ -11,10 +11,18 @@ static const double template_points[VT_LANDMARKS][2] = {
 /* Landmarks spread less than this (standard deviation, pixels) are one point. */
 static const double least_spread = 0.01;
 
-static void mean_of_template(double mean[2]) {
+static void template_in(int width, int height, double points[VT_LANDMARKS][2], double mean[2]) {
+    double scale = height / 112.0, shift = (width - 112 * scale) / 2;
+    if (width == height && width % 128 == 0 && width % 112 != 0) {
+        scale = width / 128.0;
+        shift = 8 * scale;
+    }
     mean[0] = mean[1] = 0;
-    for (int i = 0; i < VT_LANDMARKS; i++)
-        for (int k = 0; k < 2; k++) mean[k] += template_points[i][k] / VT_LANDMARKS;
+    for (int i = 0; i < VT_LANDMARKS; i++) {
+        points[i][0] = template_points[i][0] * scale + shift;
+        points[i][1] = template_points[i][1] * scale;
+        for (int k = 0; k < 2; k++) mean[k] += points[i][k] / VT_LANDMARKS;
+    }
 }
 
 /*
@@ -23,9 +31,9 @@ static void mean_of_template(double mean[2]) {
  * det A)) is that vector's length; so scale times rotation is [p -q; q p] / variance of the source.
  */
 enum vultus_status vt_align_matrix(
-    const float landmarks[VT_LANDMARKS][2], double matrix[6], struct vultus_error *error) {
-    double source_mean[2] = {0, 0}, target_mean[2];
-    mean_of_template(target_mean);
+    const float landmarks[VT_LANDMARKS][2], int width, int height, double matrix[6], struct vultus_error *error) {
+    double source_mean[2] = {0, 0}, target[VT_LANDMARKS][2], target_mean[2];
+    template_in(width, height, target, target_mean);
     for (int i = 0; i < VT_LANDMARKS; i++)
         for (int k = 0; k < 2; k++) {
             if (!isfinite(landmarks[i][k]))
@@ -36,7 +44,7 @@ enum vultus_status vt_align_matrix(
     double p = 0, q = 0, variance = 0;
     for (int i = 0; i < VT_LANDMARKS; i++) {
         double sx = landmarks[i][0] - source_mean[0], sy = landmarks[i][1] - source_mean[1];
-        double tx = template_points[i][0] - target_mean[0], ty = template_points[i][1] - target_mean[1];
+        double tx = target[i][0] - target_mean[0], ty = target[i][1] - target_mean[1];
         p += (tx * sx + ty * sy) / VT_LANDMARKS;
         q += (ty * sx - tx * sy) / VT_LANDMARKS;
         variance += (sx * sx + sy * sy) / VT_LANDMARKS;
@@ -59,7 +67,7 @@ enum vultus_status vt_align_matrix(
 enum vultus_status vt_align_into(const struct vt_image *picture, const float landmarks[VT_LANDMARKS][2],
     enum vt_warp_method method, struct vt_image *crop, struct vultus_error *error) {
     double matrix[6];
-    enum vultus_status status = vt_align_matrix(landmarks, matrix, error);
+    enum vultus_status status = vt_align_matrix(landmarks, crop->width, crop->height, matrix, error);
     return status ? status : vt_warp_affine(picture, matrix, method, crop, error);
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "face/network.h"
 
@@ -10,7 +11,13 @@ struct vt_embedder {
     struct vt_network network;
     struct vt_pool *pool;
     int dimension;
+    bool states_norm; /* the second output is the norm that the first was divided by, as in AdaFace's exports */
 };
+
+/* A model of which nothing is known may be one. */
+static bool is_recogniser(const char *function) {
+    return !*function || strcmp(function, "arcface") == 0 || strcmp(function, "adaface") == 0;
+}
 
 enum vultus_status vt_embedder_create(
     struct vt_engine *engine, struct vt_pool *pool, struct vt_embedder **out, struct vultus_error *error) {
@@ -20,6 +27,14 @@ enum vultus_status vt_embedder_create(
     enum vultus_status status = vt_network_init(&embedder->network, engine, INT64_MAX, error);
     if (status) {
         free(embedder);
+        return status;
+    }
+    const struct vt_plan_model *model = &vt_engine_plan(engine)->model;
+    if (!is_recogniser(model->function ? model->function : "")) {
+        status = vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "%s is no recogniser: its function is \"%s\", not arcface or adaface",
+            model->name ? model->name : "the model", model->function);
+        vt_embedder_destroy(embedder);
         return status;
     }
     struct vt_tensor embedding = vt_engine_output(engine, 0, 1);
@@ -32,6 +47,10 @@ enum vultus_status vt_embedder_create(
         return status;
     }
     embedder->dimension = (int)dimension;
+    if (embedder->network.n_outputs == 2) {
+        struct vt_tensor second = vt_engine_output(engine, 1, 1);
+        embedder->states_norm = vt_tensor_count(&second) == 1;
+    }
     *out = embedder;
     return VULTUS_OK;
 }
@@ -51,15 +70,14 @@ void vt_embedder_input_size(const struct vt_embedder *embedder, int *width, int 
 
 struct normalise_job {
     const struct vt_network *network;
+    const struct vt_network_memory *memory;
     const struct vt_image *crops;
-    float *input;
 };
 
 static void normalise_crop(void *context, size_t unit, int thread) {
     (void)thread;
     const struct normalise_job *job = context;
-    size_t floats = 3 * (size_t)job->network->width * (size_t)job->network->height;
-    vt_image_to_planes(&job->crops[unit], &job->network->normalisation, job->input + unit * floats);
+    vt_network_put(job->network, job->memory, unit, &job->crops[unit]);
 }
 
 /* Scales to unit length; returns the length. */
@@ -78,14 +96,15 @@ static enum vultus_status embed_batches(const struct vt_embedder *embedder, cons
     size_t dimension = (size_t)embedder->dimension, most = (size_t)network->batch;
     for (size_t start = 0; start < count; start += most) {
         size_t batch = count - start < most ? count - start : most;
-        struct normalise_job job = {network, crops + start, memory->input};
+        struct normalise_job job = {network, memory, crops + start};
         vt_pool_run(embedder->pool, batch, normalise_crop, &job);
         enum vultus_status status = vt_network_run(network, memory, (int64_t)batch, error);
         if (status) return status;
         for (size_t i = 0; i < batch; i++) {
             float norm = normalise_embedding(
                 memory->outputs[0] + i * dimension, embeddings + (start + i) * dimension, embedder->dimension);
-            if (norms) norms[start + i] = norm;
+            if (embedder->states_norm) norm *= memory->outputs[1][i];
+            if (norms) norms[start + i] = isfinite(norm) ? norm : NAN;
         }
     }
     return VULTUS_OK;

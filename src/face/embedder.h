@@ -15,9 +15,10 @@ int vt_embedder_dimension(const struct vt_embedder *embedder); /* D */
 void vt_embedder_input_size(const struct vt_embedder *embedder, int *width, int *height);
 
 /*
- * crops: `count` pictures of exactly the input size. embeddings: count x D, each of unit length; norms (may be NULL):
- * the raw embeddings' L2 norms in float32. A raw embedding of length 0 leaves zeros; one that is not finite leaves
- * zeros and the norm NaN.
+ * crops: `count` pictures of exactly the input size, of as many photos as you like. embeddings: count x D, each of unit
+ * length; norms (may be NULL): the raw embeddings' L2 norms in float32; of networks that divide by the norm themselves
+ * and give it as a second output of one number, that one. A raw embedding of length 0 leaves zeros; one that is not
+ * finite leaves zeros and the norm NaN.
  */
 enum vultus_status vt_embed(const struct vt_embedder *embedder, const struct vt_image *crops, size_t count,
     float *embeddings, float *norms, struct vultus_error *error);

@@ -25,6 +25,20 @@ enum vultus_status vt_face_list_push(
     return VULTUS_OK;
 }
 
+void vt_face_list_enlarge(struct vt_face_list *list, int reduction, int left, int top, int least_width) {
+    const float factor = (float)reduction, offset[2] = {(float)left, (float)top};
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct vt_face_box face = list->faces[i];
+        for (int k = 0; k < 4; k++) face.box[k] = face.box[k] * factor + offset[k % 2];
+        for (int k = 0; k < VT_LANDMARKS; k++)
+            for (int axis = 0; axis < 2; axis++)
+                face.landmarks[k][axis] = face.landmarks[k][axis] * factor + offset[axis];
+        if (least_width <= 0 || face.box[2] - face.box[0] >= (float)least_width) list->faces[kept++] = face;
+    }
+    list->count = kept;
+}
+
 /* Floats as integers that sort the same way, so that NaN has a place too. */
 static uint32_t sortable(float value) {
     uint32_t bits;

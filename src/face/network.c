@@ -19,12 +19,15 @@ static enum vultus_status check_shapes(struct vt_network *network, struct vultus
             plan->n_outputs, MOST_OUTPUTS);
     char text[128];
     struct vt_tensor input = vt_engine_input(network->engine, 0, 1);
-    if (input.dtype != VT_DTYPE_F32 || input.rank != 4 || input.dims[1] != 3 || input.dims[2] < 1 ||
-        input.dims[2] > LARGEST_SIDE || input.dims[3] < 1 || input.dims[3] > LARGEST_SIDE)
-        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "%s takes %s; pictures need float32[1,3,height,width]", name,
+    network->interleaved = input.rank == 4 && input.dims[1] != 3 && input.dims[3] == 3;
+    const int64_t *sides = input.dims + (network->interleaved ? 1 : 2);
+    if (input.dtype != VT_DTYPE_F32 || input.rank != 4 || (!network->interleaved && input.dims[1] != 3) ||
+        sides[0] < 1 || sides[0] > LARGEST_SIDE || sides[1] < 1 || sides[1] > LARGEST_SIDE)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "%s takes %s; pictures need float32[1,3,height,width] or float32[1,height,width,3]", name,
             vt_tensor_describe(&input, text, sizeof text));
-    network->height = (int)input.dims[2];
-    network->width = (int)input.dims[3];
+    network->height = (int)sides[0];
+    network->width = (int)sides[1];
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
         struct vt_tensor output = vt_engine_output(network->engine, i, 1);
         if (output.dtype != VT_DTYPE_F32)
@@ -120,6 +123,21 @@ void vt_network_return(struct vt_network *network, struct vt_network_memory *mem
     memory->next = network->idle;
     network->idle = memory;
     pthread_mutex_unlock(&network->mutex);
+}
+
+void vt_network_put(const struct vt_network *network, const struct vt_network_memory *memory, size_t item,
+    const struct vt_image *picture) {
+    const struct vt_normalisation *n = &network->normalisation;
+    float *input = memory->input + item * 3 * (size_t)network->width * (size_t)network->height;
+    if (!network->interleaved) {
+        vt_image_to_planes(picture, n, input);
+        return;
+    }
+    for (int y = 0; y < picture->height; y++) {
+        const uint8_t *row = picture->pixels + (size_t)y * picture->stride;
+        for (int x = 0; x < picture->width; x++, row += 3)
+            for (int k = 0; k < 3; k++) *input++ = ((float)row[n->rgb ? 2 - k : k] - n->mean[k]) * n->inverse_std[k];
+    }
 }
 
 enum vultus_status vt_network_run(const struct vt_network *network, const struct vt_network_memory *memory,

@@ -5,29 +5,27 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-
-enum { CROP_STRIDE = 3 * VT_CROP_SIZE, CROP_BYTES = CROP_STRIDE * VT_CROP_SIZE };
+#include "face/attributes.h"
 
 enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
     const struct vt_embedder *embedder, struct vt_pool *pool, struct vultus_error *error) {
-    if (embedder) {
-        int width, height;
-        vt_embedder_input_size(embedder, &width, &height);
-        if (width != VT_CROP_SIZE || height != VT_CROP_SIZE)
-            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
-                "the recogniser takes %d x %d pixels; aligned faces have %d x %d", width, height, VT_CROP_SIZE,
-                VT_CROP_SIZE);
-        if (!vt_detector_has_landmarks(detector))
-            return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
-                "the detector finds no key points, so faces cannot be aligned for the recogniser");
-    }
-    *pipeline = (struct vt_pipeline){detector, embedder, pool};
+    *pipeline = (struct vt_pipeline){.detector = detector,
+        .embedder = embedder,
+        .crop_width = VT_CROP_SIZE,
+        .crop_height = VT_CROP_SIZE,
+        .pool = pool};
+    if (!embedder) return VULTUS_OK;
+    if (!vt_detector_has_landmarks(detector))
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "the detector finds no key points, so faces cannot be aligned for the recogniser");
+    vt_embedder_input_size(embedder, &pipeline->crop_width, &pipeline->crop_height);
     return VULTUS_OK;
 }
 
 /* Aligned crops of one picture's faces. */
 struct align_job {
-    const struct vt_image *picture;
+    const struct vt_pipeline *pipeline;
+    struct vt_view view;
     enum vt_warp_method method;
     struct vt_analysis *analysis;
     struct vultus_error *errors; /* one for each face; status 0 where it went well */
@@ -37,10 +35,14 @@ static void align_face(void *context, size_t unit, int thread) {
     (void)thread;
     const struct align_job *job = context;
     struct vt_analyzed_face *face = &job->analysis->faces[unit];
-    face->crop =
-        (struct vt_image){job->analysis->crop_pixels + unit * CROP_BYTES, VT_CROP_SIZE, VT_CROP_SIZE, CROP_STRIDE};
+    int width = job->pipeline->crop_width, height = job->pipeline->crop_height;
+    size_t stride = 3 * (size_t)width;
+    uint8_t *pixels = job->analysis->crop_pixels + unit * stride * (size_t)height;
+    face->crop = (struct vt_image){pixels, width, height, stride};
     job->errors[unit].status = VULTUS_OK;
-    if (vt_align_into(job->picture, face->found.landmarks, job->method, &face->crop, &job->errors[unit]))
+    float landmarks[VT_LANDMARKS][2];
+    vt_view_landmarks(&job->view, face->found.landmarks, landmarks);
+    if (vt_align_into(job->view.picture, landmarks, job->method, &face->crop, &job->errors[unit]))
         face->crop = (struct vt_image){0};
 }
 
@@ -50,17 +52,18 @@ static enum vultus_status keep_failure(
     return face->failure ? VULTUS_OK : vt_fail_memory(error, "a face's failure", VULTUS_ERROR_TEXT);
 }
 
-static enum vultus_status align_faces(const struct vt_pipeline *pipeline, const struct vt_image *picture,
+static enum vultus_status align_faces(const struct vt_pipeline *pipeline, struct vt_view view,
     enum vt_warp_method method, struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
     enum vultus_status status = VULTUS_OK;
     size_t count = analysis->count;
-    struct align_job job = {picture, method, analysis, calloc(count, sizeof *job.errors)};
-    analysis->crop_pixels = calloc(count, CROP_BYTES);
+    size_t crop_bytes = 3 * (size_t)pipeline->crop_width * (size_t)pipeline->crop_height;
+    struct align_job job = {pipeline, view, method, analysis, calloc(count, sizeof *job.errors)};
+    analysis->crop_pixels = calloc(count, crop_bytes);
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
     else
-        status = vt_fail_memory(error, "aligned faces", (unsigned long long)count * CROP_BYTES);
+        status = vt_fail_memory(error, "aligned faces", (unsigned long long)count * crop_bytes);
     for (size_t i = 0; !status && i < count; i++)
         if (job.errors[i].status) status = keep_failure(analysis, &analysis->faces[i], job.errors[i].text, error);
     free(job.errors);
@@ -130,25 +133,137 @@ static enum vultus_status take_faces(
     return VULTUS_OK;
 }
 
+static bool wants_crops(const struct vt_pipeline *pipeline, const struct vt_analyze_options *options) {
+    return (pipeline->embedder && !options->without_embeddings) || options->attributes ||
+           (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
+}
+
+/* Faces of the view, in coordinates of the whole picture. */
+static enum vultus_status find_faces(const struct vt_pipeline *pipeline, struct vt_view view,
+    const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
+    struct vt_detect_options detect = options->detect;
+    if (view.reduction > 1) detect.min_face_size = 0; /* held against the whole picture's pixels below */
+    struct vt_face_list list = {0};
+    enum vultus_status status = vt_check_attributes(pipeline, options->attributes, error);
+    if (status) return status;
+    status =
+        vt_detect(pipeline->detector, view.picture, &detect, &list, &analysis->scale, &analysis->times.detect, error);
+    if (view.reduction > 1)
+        vt_face_list_enlarge(&list, view.reduction, view.left, view.top, options->detect.min_face_size);
+    analysis->scale /= view.reduction;
+    if (!status) status = take_faces(analysis, &list, error);
+    vt_face_list_fini(&list);
+    return status;
+}
+
+/* Crops, embeddings and attributes, as far as they are asked for. */
+static enum vultus_status look_closer(const struct vt_pipeline *pipeline, struct vt_view view,
+    const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
+    if (analysis->count == 0 || !wants_crops(pipeline, options)) return VULTUS_OK;
+    enum vultus_status status = align_faces(pipeline, view, options->warp, analysis, error);
+    if (!status && pipeline->embedder && !options->without_embeddings) status = embed_faces(pipeline, analysis, error);
+    if (!status && options->attributes)
+        status = vt_tell_attributes(pipeline, &view, options->attributes, analysis, error);
+    if (!status && !options->with_crops) drop_crops(analysis);
+    return status;
+}
+
 enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
     const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
-    struct vt_analysis analysis = {0};
+    struct vt_view view = {picture, 1, 0, 0};
+    struct vt_analysis analysis = {.width = picture->width, .height = picture->height, .reduction = 1};
     vt_arena_init(&analysis.failures, 0);
-    struct vt_face_list list = {0};
-    bool embed = pipeline->embedder && !options->without_embeddings;
-    bool align = embed || (options->with_crops && vt_detector_has_landmarks(pipeline->detector));
-    enum vultus_status status =
-        vt_detect(pipeline->detector, picture, &options->detect, &list, &analysis.scale, &analysis.times.detect, error);
-    if (!status) status = take_faces(&analysis, &list, error);
-    if (!status && align && list.count) status = align_faces(pipeline, picture, options->warp, &analysis, error);
-    if (!status && embed && list.count) status = embed_faces(pipeline, &analysis, error);
-    vt_face_list_fini(&list);
+    enum vultus_status status = find_faces(pipeline, view, options, &analysis, error);
+    if (!status) status = look_closer(pipeline, view, options, &analysis, error);
     if (status) {
         vt_analysis_release(&analysis);
         return status;
     }
-    if (!options->with_crops) drop_crops(&analysis);
+    analysis.times.total_ms = vt_ms_since(start);
+    *out = analysis;
+    return VULTUS_OK;
+}
+
+/* ---------------------------------------------------------------- encoded pictures */
+
+/* While the letterbox shrinks what was reduced by this much or more, faces move by a small part of a network pixel. */
+enum { DETECTION_SPARE = 3 };
+
+static enum vultus_status decode_view(const struct vt_encoded_picture *picture, struct vt_image_scale *scale,
+    struct vt_image *image, struct vt_analysis *analysis, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    struct vt_image decoded;
+    enum vultus_status status =
+        vt_image_decode_scaled(picture->bytes, picture->size, picture->name, picture->limits, scale, &decoded, error);
+    if (!status) {
+        vt_image_release(image);
+        *image = decoded;
+        analysis->reduction = scale->reduction;
+    }
+    analysis->times.read_ms += vt_ms_since(start);
+    return status;
+}
+
+static struct vt_view view_of(const struct vt_image *image, const struct vt_image_scale *scale) {
+    return (struct vt_view){image, scale->reduction, scale->left, scale->top};
+}
+
+/* The largest reduction at which no face has fewer pixels than its crop. */
+static int reduction_for_crops(const struct vt_pipeline *pipeline, const struct vt_analysis *analysis) {
+    int reduction = analysis->reduction;
+    for (size_t i = 0; i < analysis->count; i++) {
+        double matrix[6];
+        if (vt_align_matrix(
+                analysis->faces[i].found.landmarks, pipeline->crop_width, pipeline->crop_height, matrix, NULL))
+            continue;
+        while (reduction > 1 && hypot(matrix[0], matrix[3]) * reduction > 1) reduction /= 2;
+    }
+    return reduction;
+}
+
+/* Tiles are there for what a smaller picture would lose, and models of liveness judge its finest pixels. */
+static bool needs_whole(const struct vt_analyze_options *options) {
+    return options->whole_picture || options->detect.tile || options->attributes & VT_ATTRIBUTE_LIVENESS;
+}
+
+/* Decodes the picture as small as serves finding faces, and again where a face's crop needs more. */
+static enum vultus_status analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
+    const struct vt_analyze_options *options, struct vt_image *image, struct vt_analysis *analysis,
+    struct vultus_error *error) {
+    struct vt_image_scale scale = {0};
+    if (!needs_whole(options)) {
+        vt_detector_input_size(pipeline->detector, &scale.enough_width, &scale.enough_height);
+        scale.enough_width *= DETECTION_SPARE;
+        scale.enough_height *= DETECTION_SPARE;
+    }
+    enum vultus_status status = decode_view(picture, &scale, image, analysis, error);
+    if (status) return status;
+    analysis->width = scale.width;
+    analysis->height = scale.height;
+    status = find_faces(pipeline, view_of(image, &scale), options, analysis, error);
+    int wanted =
+        !status && wants_crops(pipeline, options) ? reduction_for_crops(pipeline, analysis) : analysis->reduction;
+    if (!status && wanted < analysis->reduction) {
+        scale.enough_width = scale.width / wanted;
+        scale.enough_height = scale.height / wanted;
+        status = decode_view(picture, &scale, image, analysis, error);
+    }
+    return status ? status : look_closer(pipeline, view_of(image, &scale), options, analysis, error);
+}
+
+enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
+    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    struct vt_analysis analysis = {.reduction = 1};
+    struct vt_image image = {0};
+    vt_arena_init(&analysis.failures, 0);
+    enum vultus_status status = analyze_encoded(pipeline, picture, options, &image, &analysis, error);
+    vt_image_release(&image);
+    if (status) {
+        vt_analysis_release(&analysis);
+        return status;
+    }
     analysis.times.total_ms = vt_ms_since(start);
     *out = analysis;
     return VULTUS_OK;

@@ -1,47 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/recognise.h"
 
-enum { ARCFACE_SIDE = 112, LEAST_EMBEDDING = 32, STRIDES = 3 };
+enum {
+    ARCFACE_SIDE = 112,
+    LEAST_EMBEDDING = 32,
+    GENDER_AGE_COLUMNS = 202,
+    YOLOV5_COLUMNS = 16,
+    MOST_KINDS = 4,
+};
 
-/* 1x3xHxW; the batch and, where `free_size`, the sides may be anything. */
-static bool is_picture(const struct vt_tensor *input, bool free_size) {
-    return input->rank == 4 && input->dims[1] == 3 &&
-           (free_size || (input->dims[2] == ARCFACE_SIDE && input->dims[3] == ARCFACE_SIDE));
+/* What a model of a function takes. */
+struct known {
+    const char *function, *channels;
+    float mean, std;
+    bool (*matches)(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n);
+};
+
+static int64_t last_of(const struct vt_tensor *t) { return t->rank ? t->dims[t->rank - 1] : 0; }
+
+/* 1x3xHxW, of any sides, or of those of a crop. */
+static bool is_picture(const struct vt_tensor *input) { return input->rank == 4 && input->dims[1] == 3; }
+static bool is_crop(const struct vt_tensor *input) {
+    return is_picture(input) && input->dims[2] == ARCFACE_SIDE && input->dims[3] == ARCFACE_SIDE;
 }
 
-/* Scores, boxes and perhaps key points, each for three strides. */
-static bool has_scrfd_heads(const struct vt_tensor *outputs, size_t n) {
-    static const int columns[] = {1, 4, 10};
-    size_t counts[3] = {0};
-    for (size_t i = 0; i < n; i++) {
-        const struct vt_tensor *o = &outputs[i];
-        if (o->rank < 2 || o->rank > 3) return false;
-        for (int c = 0; c < 3; c++) counts[c] += o->dims[o->rank - 1] == columns[c];
+/* Whether the numbers that `of` gives for the outputs are those of `kinds` (ending with 0), `times` each. */
+static bool has_outputs(const struct vt_tensor *outputs, size_t n, int64_t (*of)(const struct vt_tensor *),
+    const int kinds[MOST_KINDS], size_t times) {
+    size_t known = 0;
+    for (int k = 0; k < MOST_KINDS && kinds[k]; k++) {
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++) count += of(&outputs[i]) == kinds[k];
+        if (count != times) return false;
+        known += count;
     }
-    if (counts[0] + counts[1] + counts[2] != n || counts[0] != counts[1]) return false;
-    return counts[0] == STRIDES && (counts[2] == 0 || counts[2] == STRIDES);
+    return known == n;
+}
+
+static int64_t columns_of(const struct vt_tensor *t) { return t->rank == 2 || t->rank == 3 ? last_of(t) : -1; }
+static int64_t maps_of(const struct vt_tensor *t) { return t->rank == 4 ? t->dims[1] : -1; }
+
+/* Scores, boxes and perhaps key points, each for three strides or five. */
+static bool is_scrfd(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    static const int without[MOST_KINDS] = {1, 4}, with[MOST_KINDS] = {1, 4, 10};
+    if (!is_picture(input)) return false;
+    return (n == 6 && has_outputs(outputs, n, columns_of, without, 3)) ||
+           (n == 9 && has_outputs(outputs, n, columns_of, with, 3)) ||
+           (n == 10 && has_outputs(outputs, n, columns_of, without, 5)) ||
+           (n == 15 && has_outputs(outputs, n, columns_of, with, 5));
+}
+
+/* Classes, boxes and landmarks of two anchors. Their scale cannot be seen. */
+static bool is_retinaface(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    static const int kinds[MOST_KINDS] = {4, 8, 20};
+    return is_picture(input) && n == 9 && has_outputs(outputs, n, maps_of, kinds, 3);
+}
+
+/* The networks with masks are of the kind with small landmarks. */
+static bool is_retinaface_l(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    static const int kinds[MOST_KINDS] = {4, 8, 20, 6};
+    return is_picture(input) && n == 12 && has_outputs(outputs, n, maps_of, kinds, 3);
+}
+
+static bool is_centerface(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    static const int kinds[] = {1, 2, 2, 10};
+    bool right = is_picture(input) && n == 4;
+    for (size_t i = 0; right && i < n; i++) right = maps_of(&outputs[i]) == kinds[i];
+    return right;
+}
+
+static bool is_yolov5face(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    return is_picture(input) && n == 1 && outputs[0].rank == 3 && last_of(&outputs[0]) == YOLOV5_COLUMNS;
+}
+
+static bool is_gender_age(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    return is_crop(input) && n == 1 && columns_of(&outputs[0]) == GENDER_AGE_COLUMNS;
 }
 
 static bool is_embedding(const struct vt_tensor *output) {
-    return (output->rank == 1 || output->rank == 2) && output->dims[output->rank - 1] >= LEAST_EMBEDDING;
+    return (output->rank == 1 || output->rank == 2) && last_of(output) >= LEAST_EMBEDDING;
 }
 
-static void set_model(struct vt_plan_model *model, const char *function, float mean, float std) {
-    model->function = function;
-    model->origin = "shapes";
-    model->channels = "rgb";
-    for (int k = 0; k < 3; k++) {
-        model->mean[k] = mean;
-        model->std[k] = std;
-    }
+static bool is_arcface(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    return is_crop(input) && n == 1 && is_embedding(&outputs[0]);
 }
+
+/* Embedding and norm. */
+static bool is_adaface(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    return is_crop(input) && n == 2 && is_embedding(&outputs[0]) && columns_of(&outputs[1]) == 1;
+}
+
+/* Pixel by pixel, 112 or 224 a side, to the probabilities of a mask and of none. */
+static bool is_mask(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    return input->rank == 4 && input->dims[3] == 3 && input->dims[1] == input->dims[2] &&
+           (input->dims[1] == ARCFACE_SIDE || input->dims[1] == 2 * ARCFACE_SIDE) && n == 1 &&
+           columns_of(&outputs[0]) == 2;
+}
+
+static const struct known all[] = {
+    {"scrfd", "rgb", 127.5f, 128, is_scrfd},
+    {"retinaface", "rgb", 0, 1, is_retinaface},
+    {"retinaface_l", "rgb", 0, 1, is_retinaface_l},
+    {"centerface", "rgb", 0, 1, is_centerface},
+    {"yolov5face", "rgb", 0, 255, is_yolov5face},
+    {"genderage", "rgb", 0, 1, is_gender_age},
+    {"arcface", "rgb", 127.5f, 127.5f, is_arcface},
+    {"adaface", "bgr", 127.5f, 127.5f, is_adaface},
+    {"mask", "bgr", 127.5f, 127.5f, is_mask},
+};
 
 void vt_recognise_function(const struct vt_tensor *inputs, size_t n_inputs, const struct vt_tensor *outputs,
     size_t n_outputs, struct vt_plan_model *model) {
-    if (n_inputs == 1 && is_picture(&inputs[0], true) && has_scrfd_heads(outputs, n_outputs))
-        set_model(model, "scrfd", 127.5f, 128);
-    else if (n_inputs == 1 && n_outputs == 1 && is_picture(&inputs[0], false) && is_embedding(&outputs[0]))
-        set_model(model, "arcface", 127.5f, 127.5f);
-    else
-        set_model(model, "", 0, 1);
+    static const struct known none = {"", "rgb", 0, 1, NULL};
+    const struct known *found = &none;
+    for (size_t i = 0; n_inputs == 1 && found == &none && i < sizeof all / sizeof *all; i++)
+        if (all[i].matches(&inputs[0], outputs, n_outputs)) found = &all[i];
+    model->function = found->function;
+    model->origin = "shapes";
+    model->channels = found->channels;
+    for (int k = 0; k < 3; k++) {
+        model->mean[k] = found->mean;
+        model->std[k] = found->std;
+    }
 }

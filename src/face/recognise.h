@@ -5,8 +5,9 @@
 #include "plan/plan.h"
 
 /*
- * Recognises a model's function from the shapes of its inputs and outputs when the catalogue does not know it: SCRFD (6
- * or 9 heads with 1, 4, 10 columns), ArcFace (one 3x112x112 picture to one vector), else "". Sets function, origin
+ * Recognises a model's function from the shapes of its inputs and outputs when the catalogue does not know it;
+ * docs/models.md lists what is told by which shapes, and how such pictures are normalised. Else it is "". Sets
+ * function, origin
  * ("shapes"), mean, std, channels.
  */
 void vt_recognise_function(const struct vt_tensor *inputs, size_t n_inputs, const struct vt_tensor *outputs,

@@ -10,7 +10,31 @@
 static const struct vt_image_limits default_limits = {
     .bytes = (size_t)64 << 20, .pixels = 100 * 1000 * 1000, .dimension = 32768};
 
-enum format { FORMAT_UNKNOWN, FORMAT_JPEG, FORMAT_PNG, FORMAT_OTHER };
+enum format {
+    FORMAT_JPEG,
+    FORMAT_PNG,
+    FORMAT_WEBP,
+    FORMAT_GIF,
+    FORMAT_BMP,
+    FORMAT_TIFF,
+    FORMAT_HEIF,
+    FORMATS,
+    FORMAT_OTHER
+};
+
+/* What this build reads. A codec that it leaves out is NULL here, and nothing refers to its library. */
+static const struct {
+    const struct vt_codec *codec;
+    const char *option; /* of meson, that leaves it out */
+} formats[FORMATS] = {
+    [FORMAT_JPEG] = {VT_HAVE_JPEG ? &vt_codec_jpeg : NULL, "jpeg"},
+    [FORMAT_PNG] = {VT_HAVE_PNG ? &vt_codec_png : NULL, "png"},
+    [FORMAT_WEBP] = {VT_HAVE_WEBP ? &vt_codec_webp : NULL, "webp"},
+    [FORMAT_GIF] = {VT_HAVE_GIF ? &vt_codec_gif : NULL, "gif"},
+    [FORMAT_BMP] = {&vt_codec_bmp, ""},
+    [FORMAT_TIFF] = {VT_HAVE_TIFF ? &vt_codec_tiff : NULL, "tiff"},
+    [FORMAT_HEIF] = {VT_HAVE_HEIF ? &vt_codec_heif : NULL, "heif"},
+};
 
 /* Formats by the bytes they start with. */
 static const struct signature {
@@ -22,20 +46,23 @@ static const struct signature {
 } signatures[] = {
     {FORMAT_JPEG, "JPEG", 0, "\xff\xd8\xff", 3},
     {FORMAT_PNG, "PNG", 0, "\x89PNG\r\n\x1a\n", 8},
-    {FORMAT_OTHER, "WebP", 8, "WEBP", 4},
-    {FORMAT_OTHER, "GIF", 0, "GIF8", 4},
-    {FORMAT_OTHER, "TIFF", 0, "II*\0", 4},
-    {FORMAT_OTHER, "TIFF", 0, "MM\0*", 4},
-    {FORMAT_OTHER, "AVIF", 4, "ftypavif", 8},
-    {FORMAT_OTHER, "HEIC", 4, "ftypheic", 8},
-    {FORMAT_OTHER, "HEIC", 4, "ftypheix", 8},
-    {FORMAT_OTHER, "HEIC", 4, "ftypmif1", 8},
-    {FORMAT_OTHER, "HEIC", 4, "ftypmsf1", 8},
+    {FORMAT_WEBP, "WebP", 8, "WEBP", 4},
+    {FORMAT_GIF, "GIF", 0, "GIF8", 4},
+    {FORMAT_TIFF, "TIFF", 0, "II*\0", 4},
+    {FORMAT_TIFF, "TIFF", 0, "MM\0*", 4},
+    {FORMAT_TIFF, "BigTIFF", 0, "II+\0", 4},
+    {FORMAT_TIFF, "BigTIFF", 0, "MM\0+", 4},
+    {FORMAT_HEIF, "AVIF", 4, "ftypavif", 8},
+    {FORMAT_HEIF, "AVIF", 4, "ftypavis", 8},
+    {FORMAT_HEIF, "HEIC", 4, "ftyphei", 7},
+    {FORMAT_HEIF, "HEIC", 4, "ftyphev", 7},
+    {FORMAT_HEIF, "HEIC", 4, "ftypmif1", 8},
+    {FORMAT_HEIF, "HEIC", 4, "ftypmsf1", 8},
     {FORMAT_OTHER, "JPEG 2000", 4, "jP  \r\n\x87\n", 8},
     {FORMAT_OTHER, "JPEG XL", 0, "\xff\x0a", 2},
     {FORMAT_OTHER, "JPEG XL", 4, "JXL \r\n\x87\n", 8},
     {FORMAT_OTHER, "PDF", 0, "%PDF", 4},
-    {FORMAT_OTHER, "BMP", 0, "BM", 2},
+    {FORMAT_BMP, "BMP", 0, "BM", 2},
 };
 
 static const struct signature *find_signature(const uint8_t *bytes, size_t size) {
@@ -51,35 +78,23 @@ static enum vultus_status fail_unknown(const struct vt_encoded *encoded, struct 
     char start[3 * 8 + 1] = "";
     for (size_t i = 0; i < encoded->size && i < 8; i++)
         snprintf(start + 3 * i, sizeof start - 3 * i, " %02x", encoded->bytes[i]);
-    return vt_fail(error, VULTUS_ERROR_FORMAT,
-        "%s starts with%s, which is neither JPEG nor PNG nor a picture format known here", encoded->name, start);
+    return vt_fail(
+        error, VULTUS_ERROR_FORMAT, "%s starts with%s, which is no picture format known here", encoded->name, start);
 }
 
 static enum vultus_status dispatch(
-    const struct vt_encoded *encoded, struct vt_image *out, int *orientation, struct vultus_error *error) {
-    (void)out, (void)orientation; /* unused in a build without codecs */
+    const struct vt_encoded *encoded, struct vt_decoded *out, struct vultus_error *error) {
     const struct signature *signature = find_signature(encoded->bytes, encoded->size);
-    switch (signature ? signature->format : FORMAT_UNKNOWN) {
-    case FORMAT_JPEG:
-#if VT_HAVE_JPEG
-        return vt_decode_jpeg(encoded, out, orientation, error);
-#else
-        return vt_fail(
-            error, VULTUS_ERROR_UNSUPPORTED, "%s is JPEG, which this build leaves out (option jpeg)", encoded->name);
-#endif
-    case FORMAT_PNG:
-#if VT_HAVE_PNG
-        return vt_decode_png(encoded, out, orientation, error);
-#else
-        return vt_fail(
-            error, VULTUS_ERROR_UNSUPPORTED, "%s is PNG, which this build leaves out (option png)", encoded->name);
-#endif
-    case FORMAT_OTHER:
+    if (!signature) return fail_unknown(encoded, error);
+    if (signature->format == FORMAT_OTHER)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
-            "%s looks like %s, which is not in this build yet; JPEG and PNG are", encoded->name, signature->name);
-    case FORMAT_UNKNOWN: break;
-    }
-    return fail_unknown(encoded, error);
+            "%s looks like %s, which is not read here; JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF are",
+            encoded->name, signature->name);
+    const struct vt_codec *codec = formats[signature->format].codec;
+    if (!codec)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "%s is %s, which this build leaves out (option %s)",
+            encoded->name, signature->name, formats[signature->format].option);
+    return codec->decode(encoded, out, error);
 }
 
 enum vultus_status vt_check_dimensions(
@@ -98,6 +113,14 @@ enum vultus_status vt_check_dimensions(
     return VULTUS_OK;
 }
 
+void vt_swap_red_and_blue(uint8_t *pixels, size_t count) {
+    for (uint8_t *p = pixels, *end = pixels + 3 * count; p < end; p += 3) {
+        uint8_t first = p[0];
+        p[0] = p[2];
+        p[2] = first;
+    }
+}
+
 static struct vt_image_limits effective_limits(const struct vt_image_limits *limits) {
     struct vt_image_limits result = default_limits;
     if (limits && limits->bytes) result.bytes = limits->bytes;
@@ -106,29 +129,58 @@ static struct vt_image_limits effective_limits(const struct vt_image_limits *lim
     return result;
 }
 
-enum vultus_status vt_image_decode(const uint8_t *bytes, size_t size, const char *name,
-    const struct vt_image_limits *limits, struct vt_image *out, struct vultus_error *error) {
-    struct vt_encoded encoded = {bytes, size, name ? name : "the picture", effective_limits(limits)};
+/* Tells size and place of the whole picture, upright. Mirroring puts the last, incomplete block first. */
+static void describe_scale(const struct vt_decoded *decoded, struct vt_image_scale *scale) {
+    bool mirrored, flipped;
+    vt_orientation_mirrors(decoded->orientation, &mirrored, &flipped);
+    bool swaps = vt_orientation_swaps(decoded->orientation);
+    int width = decoded->width ? decoded->width : decoded->image.width;
+    int height = decoded->height ? decoded->height : decoded->image.height;
+    scale->reduction = decoded->reduction;
+    scale->width = swaps ? height : width;
+    scale->height = swaps ? width : height;
+    int upright_width = swaps ? decoded->image.height : decoded->image.width;
+    int upright_height = swaps ? decoded->image.width : decoded->image.height;
+    scale->left = mirrored ? scale->width - decoded->reduction * upright_width : 0;
+    scale->top = flipped ? scale->height - decoded->reduction * upright_height : 0;
+}
+
+enum vultus_status vt_image_decode_scaled(const uint8_t *bytes, size_t size, const char *name,
+    const struct vt_image_limits *limits, struct vt_image_scale *scale, struct vt_image *out,
+    struct vultus_error *error) {
+    struct vt_encoded encoded = {
+        bytes, size, name ? name : "the picture", effective_limits(limits), scale->enough_width, scale->enough_height};
     if (size > encoded.limits.bytes)
         return vt_fail(error, VULTUS_ERROR_LIMIT, "%s has %zu bytes, over the limit of %zu", encoded.name, size,
             encoded.limits.bytes);
-    struct vt_image image = {0};
-    int orientation = 1;
-    enum vultus_status status = dispatch(&encoded, &image, &orientation, error);
-    if (!status) status = vt_image_orient(&image, orientation, error);
+    struct vt_decoded decoded = {.orientation = 1, .reduction = 1};
+    enum vultus_status status = dispatch(&encoded, &decoded, error);
+    if (!status) describe_scale(&decoded, scale);
+    if (!status) status = vt_image_orient(&decoded.image, decoded.orientation, error);
     if (status) {
-        vt_image_release(&image);
+        vt_image_release(&decoded.image);
         return status;
     }
-    *out = image;
+    *out = decoded.image;
     return VULTUS_OK;
+}
+
+enum vultus_status vt_image_decode(const uint8_t *bytes, size_t size, const char *name,
+    const struct vt_image_limits *limits, struct vt_image *out, struct vultus_error *error) {
+    struct vt_image_scale whole = {0};
+    return vt_image_decode_scaled(bytes, size, name, limits, &whole, out, error);
+}
+
+enum vultus_status vt_image_read_bytes(
+    const char *path, const struct vt_image_limits *limits, uint8_t **bytes, size_t *size, struct vultus_error *error) {
+    return vt_read_file(path, effective_limits(limits).bytes, bytes, size, error);
 }
 
 enum vultus_status vt_image_read(
     const char *path, const struct vt_image_limits *limits, struct vt_image *out, struct vultus_error *error) {
     uint8_t *bytes;
     size_t size;
-    enum vultus_status status = vt_read_file(path, effective_limits(limits).bytes, &bytes, &size, error);
+    enum vultus_status status = vt_image_read_bytes(path, limits, &bytes, &size, error);
     if (status) return status;
     status = vt_image_decode(bytes, size, strcmp(path, "-") == 0 ? "standard input" : path, limits, out, error);
     free(bytes);
@@ -144,12 +196,14 @@ enum vultus_status vt_image_encode_jpeg(
 #endif
 
 void vt_image_codecs(char *text, size_t size) {
-    char jpeg[48] = "", png[48] = "";
-#if VT_HAVE_JPEG
-    vt_jpeg_library(jpeg, sizeof jpeg);
-#endif
-#if VT_HAVE_PNG
-    vt_png_library(png, sizeof png);
-#endif
-    snprintf(text, size, "%s%s%s", jpeg, *jpeg && *png ? ", " : "", png);
+    size_t used = 0;
+    *text = '\0';
+    for (int f = 0; f < FORMATS; f++) {
+        char library[48];
+        if (!formats[f].codec) continue;
+        formats[f].codec->library(library, sizeof library);
+        int length = snprintf(text + used, size - used, "%s%s", used ? ", " : "", library);
+        if (length < 0 || (size_t)length >= size - used) return;
+        used += (size_t)length;
+    }
 }

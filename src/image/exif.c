@@ -29,12 +29,14 @@ static bool read_u32(const struct tiff *tiff, size_t offset, uint32_t *value) {
 
 /* TIFF 6.0: byte order, 42, offset of the first directory; a directory is a count and entries of tag, type, count,
  * value. */
-int vt_exif_orientation(const uint8_t *bytes, size_t size) {
-    struct tiff tiff = {bytes, size, false};
-    if (size < 8) return 1;
-    if (memcmp(bytes, "MM", 2) == 0)
+int vt_exif_orientation(const uint8_t *block, size_t size) {
+    static const char prefix[6] = "Exif";
+    size_t skipped = size >= sizeof prefix && memcmp(block, prefix, sizeof prefix) == 0 ? sizeof prefix : 0;
+    struct tiff tiff = {block + skipped, size - skipped, false};
+    if (tiff.size < 8) return 1;
+    if (memcmp(tiff.bytes, "MM", 2) == 0)
         tiff.big_endian = true;
-    else if (memcmp(bytes, "II", 2) != 0)
+    else if (memcmp(tiff.bytes, "II", 2) != 0)
         return 1;
     unsigned magic, entries;
     uint32_t directory;

@@ -16,7 +16,7 @@
 #error "libjpeg-turbo is needed: this libjpeg cannot write BGR"
 #endif
 
-enum { ROWS_AT_ONCE = 16, EXIF_MARKER = JPEG_APP0 + 1, LONGEST_MARKER = 65533 };
+enum { ROWS_AT_ONCE = 16, EXIF_MARKER = JPEG_APP0 + 1, LONGEST_MARKER = 65533, LARGEST_REDUCTION = 8 };
 
 /* libjpeg leaves by longjmp: whatever must survive that lives here and is reached through pointers only. */
 struct failure {
@@ -51,7 +51,7 @@ struct reader {
     struct jpeg_progress_mgr progress;
     int most_scans;
     uint8_t *cmyk_row;
-    struct vt_image image;
+    struct vt_decoded *out;
 };
 
 /*
@@ -74,7 +74,7 @@ static int find_orientation(const struct jpeg_decompress_struct *codec) {
     static const char exif[6] = "Exif";
     for (const struct jpeg_marker_struct *m = codec->marker_list; m; m = m->next)
         if (m->marker == EXIF_MARKER && m->data_length > sizeof exif && memcmp(m->data, exif, sizeof exif) == 0)
-            return vt_exif_orientation(m->data + sizeof exif, m->data_length - sizeof exif);
+            return vt_exif_orientation(m->data, m->data_length);
     return 1;
 }
 
@@ -90,10 +90,10 @@ static void convert_cmyk_row(const uint8_t *cmyk, uint8_t *bgr, int width, bool 
 static void read_cmyk_rows(struct reader *reader) {
     struct jpeg_decompress_struct *codec = &reader->codec;
     while (codec->output_scanline < codec->output_height) {
-        uint8_t *row = reader->image.pixels + codec->output_scanline * reader->image.stride;
+        uint8_t *row = reader->out->image.pixels + codec->output_scanline * reader->out->image.stride;
         JSAMPROW cmyk = reader->cmyk_row;
         jpeg_read_scanlines(codec, &cmyk, 1);
-        convert_cmyk_row(cmyk, row, reader->image.width, codec->saw_Adobe_marker);
+        convert_cmyk_row(cmyk, row, reader->out->image.width, codec->saw_Adobe_marker);
     }
 }
 
@@ -103,7 +103,8 @@ static void read_bgr_rows(struct reader *reader) {
     while (codec->output_scanline < codec->output_height) {
         JDIMENSION first = codec->output_scanline, count = codec->output_height - first;
         if (count > ROWS_AT_ONCE) count = ROWS_AT_ONCE;
-        for (JDIMENSION i = 0; i < count; i++) rows[i] = reader->image.pixels + (first + i) * reader->image.stride;
+        for (JDIMENSION i = 0; i < count; i++)
+            rows[i] = reader->out->image.pixels + (first + i) * reader->out->image.stride;
         jpeg_read_scanlines(codec, rows, count);
     }
 }
@@ -118,7 +119,7 @@ static enum vultus_status choose_output(struct reader *reader, const char *name,
     case JCS_CMYK:
     case JCS_YCCK:
         codec->out_color_space = JCS_CMYK;
-        reader->cmyk_row = malloc((size_t)codec->image_width * 4);
+        reader->cmyk_row = malloc((size_t)codec->image_width * 4); /* enough for reduced ones too */
         return reader->cmyk_row ? VULTUS_OK : vt_fail_memory(error, "a row of pixels", codec->image_width * 4ULL);
     default:
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "%s is JPEG with %d components of an unknown colour space",
@@ -126,10 +127,30 @@ static enum vultus_status choose_output(struct reader *reader, const char *name,
     }
 }
 
+/* The largest reduction that leaves the upright picture enough pixels; the inverse DCT does it almost for nothing. */
+static int choose_reduction(const struct vt_encoded *encoded, int width, int height, int orientation) {
+    if (encoded->enough_width <= 0 || encoded->enough_height <= 0) return 1;
+    bool swaps = vt_orientation_swaps(orientation);
+    int upright_width = swaps ? height : width, upright_height = swaps ? width : height;
+    for (int reduction = LARGEST_REDUCTION; reduction > 1; reduction /= 2)
+        if (upright_width / reduction >= encoded->enough_width || upright_height / reduction >= encoded->enough_height)
+            return reduction;
+    return 1;
+}
+
+static void watch_scans(struct reader *reader) {
+    struct jpeg_decompress_struct *codec = &reader->codec;
+    reader->most_scans = most_scans_for((uint64_t)codec->image_width * codec->image_height);
+    reader->progress.progress_monitor = limit_scans;
+    codec->progress = &reader->progress;
+    codec->client_data = reader;
+}
+
 /* Everything between two longjmp-safe points. */
 static enum vultus_status read_picture(
-    struct reader *reader, const struct vt_encoded *encoded, int *orientation, struct vultus_error *error) {
+    struct reader *reader, const struct vt_encoded *encoded, struct vultus_error *error) {
     struct jpeg_decompress_struct *codec = &reader->codec;
+    struct vt_decoded *out = reader->out;
     jpeg_create_decompress(codec);
     jpeg_mem_src(codec, encoded->bytes, encoded->size);
     jpeg_save_markers(codec, EXIF_MARKER, LONGEST_MARKER);
@@ -137,14 +158,16 @@ static enum vultus_status read_picture(
     enum vultus_status status = vt_check_dimensions(encoded, codec->image_width, codec->image_height, error);
     if (!status) status = choose_output(reader, encoded->name, error);
     if (status) return status;
-    *orientation = find_orientation(codec);
+    out->width = (int)codec->image_width;
+    out->height = (int)codec->image_height;
+    out->orientation = find_orientation(codec);
+    out->reduction = choose_reduction(encoded, out->width, out->height, out->orientation);
+    codec->scale_num = 1;
+    codec->scale_denom = (unsigned)out->reduction;
 
-    reader->most_scans = most_scans_for((uint64_t)codec->image_width * codec->image_height);
-    reader->progress.progress_monitor = limit_scans;
-    codec->progress = &reader->progress;
-    codec->client_data = reader;
+    watch_scans(reader);
     jpeg_start_decompress(codec);
-    status = vt_image_create((int)codec->output_width, (int)codec->output_height, &reader->image, error);
+    status = vt_image_create((int)codec->output_width, (int)codec->output_height, &out->image, error);
     if (status) return status;
     if (reader->cmyk_row)
         read_cmyk_rows(reader);
@@ -154,30 +177,25 @@ static enum vultus_status read_picture(
 }
 
 static enum vultus_status read_guarded(
-    struct reader *reader, const struct vt_encoded *encoded, int *orientation, struct vultus_error *error) {
+    struct reader *reader, const struct vt_encoded *encoded, struct vultus_error *error) {
     if (setjmp(reader->failure.escape))
         return vt_fail(
             error, VULTUS_ERROR_FORMAT, "%s is JPEG that cannot be decoded: %s", encoded->name, reader->failure.text);
-    return read_picture(reader, encoded, orientation, error);
+    return read_picture(reader, encoded, error);
 }
 
-enum vultus_status vt_decode_jpeg(
-    const struct vt_encoded *encoded, struct vt_image *out, int *orientation, struct vultus_error *error) {
-    struct reader reader = {0};
+static enum vultus_status decode_jpeg(
+    const struct vt_encoded *encoded, struct vt_decoded *out, struct vultus_error *error) {
+    struct reader reader = {.out = out};
     reader.codec.err = init_failure(&reader.failure);
-    enum vultus_status status = read_guarded(&reader, encoded, orientation, error);
+    enum vultus_status status = read_guarded(&reader, encoded, error);
     long warnings = reader.failure.manager.num_warnings;
     jpeg_destroy_decompress(&reader.codec);
     free(reader.cmyk_row);
-    if (status) {
-        vt_image_release(&reader.image);
-        return status;
-    }
-    if (warnings)
+    if (!status && warnings)
         vt_log(
             VT_LOG_WARN, "%s is damaged JPEG, what could be read was decoded: %s", encoded->name, reader.failure.text);
-    *out = reader.image;
-    return VULTUS_OK;
+    return status;
 }
 
 /* Where compressed bytes go: memory that doubles. */
@@ -264,4 +282,8 @@ enum vultus_status vt_image_encode_jpeg(
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 
-void vt_jpeg_library(char *text, size_t size) { snprintf(text, size, "libjpeg-turbo %s", TEXT(LIBJPEG_TURBO_VERSION)); }
+static void jpeg_library(char *text, size_t size) {
+    snprintf(text, size, "libjpeg-turbo %s", TEXT(LIBJPEG_TURBO_VERSION));
+}
+
+const struct vt_codec vt_codec_jpeg = {decode_jpeg, jpeg_library};

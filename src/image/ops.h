@@ -45,6 +45,12 @@ enum vultus_status vt_letterbox_image(const struct vt_image *picture, double mar
 void vt_image_to_planes(const struct vt_image *crop, const struct vt_normalisation *normalisation, float *planes);
 
 /*
+ * Bilinear interpolation into a picture whose size and pixels are set, each axis by its own factor, in the arithmetic
+ * of the letterbox's enlarging; what lies outside is the edge's pixel. Nothing is averaged where it shrinks.
+ */
+enum vultus_status vt_image_resize(const struct vt_image *source, struct vt_image *target, struct vultus_error *error);
+
+/*
  * Affine warp with bilinear interpolation; matrix maps source to output; constant border 0. `out` has its size set and
  * pixels allocated. Fails when the matrix is singular or not finite.
  */

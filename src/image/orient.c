@@ -18,6 +18,12 @@ static const struct turn turns[9] = {
     [8] = {true, false, true},
 };
 
+void vt_orientation_mirrors(int orientation, bool *columns, bool *rows) {
+    struct turn turn = orientation >= 2 && orientation <= 8 ? turns[orientation] : turns[0];
+    *columns = turn.mirror;
+    *rows = turn.flip;
+}
+
 static void swap_pixels(uint8_t *a, uint8_t *b) {
     uint8_t kept[3];
     memcpy(kept, a, 3);

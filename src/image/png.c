@@ -7,17 +7,6 @@
 /* Colour profiles and texts come compressed: what they may unpack to is bounded. */
 enum { CHUNK_LIMIT = 8 << 20, CHUNK_CACHE_LIMIT = 16 << 20 };
 
-static void swap_red_and_blue(struct vt_image *image) {
-    for (int y = 0; y < image->height; y++) {
-        uint8_t *pixel = image->pixels + (size_t)y * image->stride;
-        for (int x = 0; x < image->width; x++, pixel += 3) {
-            uint8_t red = pixel[0];
-            pixel[0] = pixel[2];
-            pixel[2] = red;
-        }
-    }
-}
-
 static enum vultus_status fail_png(const struct vt_encoded *encoded, int code, struct vultus_error *error) {
     if (code == SPNG_EMEM) return vt_fail(error, VULTUS_ERROR_MEMORY, "%s: libspng is out of memory", encoded->name);
     return vt_fail(
@@ -47,21 +36,19 @@ static enum vultus_status decode(
     return code ? fail_png(encoded, code, error) : VULTUS_OK;
 }
 
-enum vultus_status vt_decode_png(
-    const struct vt_encoded *encoded, struct vt_image *out, int *orientation, struct vultus_error *error) {
+static enum vultus_status decode_png(
+    const struct vt_encoded *encoded, struct vt_decoded *out, struct vultus_error *error) {
     spng_ctx *png = spng_ctx_new(0);
     if (!png) return vt_fail(error, VULTUS_ERROR_MEMORY, "%s: libspng is out of memory", encoded->name);
-    struct vt_image image = {0};
-    enum vultus_status status = decode(png, encoded, &image, error);
-    if (status) {
-        vt_image_release(&image);
-    } else {
-        *orientation = find_orientation(png);
-        swap_red_and_blue(&image);
-        *out = image;
+    enum vultus_status status = decode(png, encoded, &out->image, error);
+    if (!status) {
+        out->orientation = find_orientation(png);
+        vt_swap_red_and_blue(out->image.pixels, (size_t)out->image.width * (size_t)out->image.height);
     }
     spng_ctx_free(png);
     return status;
 }
 
-void vt_png_library(char *text, size_t size) { snprintf(text, size, "libspng %s", spng_version_string()); }
+static void png_library(char *text, size_t size) { snprintf(text, size, "libspng %s", spng_version_string()); }
+
+const struct vt_codec vt_codec_png = {decode_png, png_library};

@@ -8,7 +8,7 @@ import pytest
 
 np, cv2 = pytest.importorskip('numpy'), pytest.importorskip('cv2')
 
-FACE = {'bbox', 'score', 'landmarks', 'pass', 'norm', 'embedding'}
+FACE = {'bbox', 'score', 'landmarks', 'pass', 'turn', 'norm', 'embedding'}
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +107,37 @@ def test_threshold_limit_and_size(vultus, models, group):
     assert 0 < len(strict['faces']) < len(faces) and 0 < len(wide['faces']) < len(faces)
 
 
+def test_robust_full(vultus, models, photo, tmp_path):
+    """A face that lies on its side is found by one of eight looks, and says by which."""
+    cv2.imwrite(str(tmp_path / 'side.png'), cv2.rotate(cv2.imread(str(photo)), cv2.ROTATE_90_CLOCKWISE))
+    [upright], [side] = (extract(vultus, models, '--robust', 'full', p) for p in (photo, tmp_path / 'side.png'))
+    assert len(upright['faces']) >= 1 and upright['faces'][0]['turn'] == 0
+    assert len(side['faces']) >= 1 and side['faces'][0]['turn'] == 270
+    cosine = np.dot(upright['faces'][0]['embedding'], side['faces'][0]['embedding'])
+    assert cosine > 0.8  # aligned upright, whatever the picture's turn
+    assert ', turned 270 degrees' in vultus('extract', *models, '--robust', 'full', tmp_path / 'side.png').out
+
+
+def test_tile(vultus, models, group):
+    [plain], [tiled] = extract(vultus, models, group), extract(vultus, models, '--tile', group)
+    assert len(tiled['faces']) >= len(plain['faces'])
+    assert 'tile' in {f['pass'] for f in tiled['faces']} <= {'plain', 'tile'}
+
+
+def test_quality(vultus, models, photo):
+    [with_rec] = extract(vultus, models, '--attributes', 'quality', photo)
+    [without] = extract(vultus, models, '--attributes', 'quality', '--no-embeddings', photo)
+    for record in (with_rec, without):
+        quality = record['faces'][0]['attributes']['quality']
+        assert set(quality) == {'overall', 'norm', 'sharpness', 'size', 'yaw', 'pitch', 'roll', 'parts'}
+        assert set(quality['parts']) == {'norm', 'sharpness', 'size', 'pose'} and 0 < quality['overall'] <= 1
+    assert with_rec['faces'][0]['attributes']['quality']['norm'] == with_rec['faces'][0]['norm']
+    assert quality['norm'] is None and quality['parts']['norm'] is None
+    assert 'attributes' not in extract(vultus, models, photo)[0]['faces'][0]
+    assert ', quality 0.' in vultus('extract', *models, '--attributes', 'quality', photo).out
+    assert 'mask_detector112' in vultus.fails('extract', *models, '--attributes', 'mask', '--models', photo.parent / 'none', photo)
+
+
 def test_threads_do_not_change_answers(vultus, models, group):
     plans = [json.loads(vultus('build', m, '--json').out)['path'] for m in (models[1], models[3])]
     ready = ['--det', plans[0], '--rec', plans[1]]
@@ -125,7 +156,7 @@ def test_without_embeddings(vultus, models, photo):
 
 def test_times(vultus, models, photo):
     [record] = extract(vultus, models, '--times', photo)
-    assert set(record['times']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed', 'total'}
+    assert set(record['times']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed', 'attributes', 'total'}
     assert record['times']['total'] >= record['times']['detect'] > 0
 
 
@@ -205,7 +236,8 @@ def test_models_from_the_environment(vultus, models, photo):
 def test_wrong_models(vultus, models, photo, tiny):
     assert 'absent.onnx' in vultus.fails('extract', '--det', 'absent.onnx', *models[2:], photo)
     assert vultus.fails('extract', '--det', models[3], *models[2:], photo)
-    assert vultus.fails('extract', *models[:2], '--rec', models[1], photo)
+    assert 'is no recogniser' in vultus.fails('extract', *models[:2], '--rec', models[1], photo)
+    assert 'tells no attribute' in vultus.fails('extract', *models[:2], '--attributes', 'mask', '--mask-model', models[3], photo)
     assert vultus.fails('extract', '--det', tiny, *models[2:], photo)
 
 
@@ -315,3 +347,32 @@ def test_embed_failures(vultus, models, photo, tmp_path):
     assert ['error' in r for r in found] == [True, False, True, True, True] and '4 of 5 crops failed' in done.err
     assert '112x100' in found[2]['error'] and '{}x{}'.format(*size(photo)) in found[3]['error']
     assert 'norm' in vultus('embed', *models[2:], tmp_path / f'{photo.stem}_0.jpg').out
+
+
+def test_draw_grid(vultus, models, group, tmp_path):
+    """Every crop is on the sheet, in the order of the faces, row by row; its caption is below."""
+    vultus('draw', *models[:2], group, '--grid', tmp_path / 'grid.jpg')
+    sheet = cv2.imread(str(tmp_path / 'grid.jpg')).astype(int)
+    vultus('extract', *models[:2], '--no-embeddings', group, '--crops', tmp_path / 'crops', '--crop-format', 'npy')
+    crops = sorted((tmp_path / 'crops').iterdir(), key=lambda p: int(p.stem.rpartition('_')[2]))
+    columns = (sheet.shape[1] - 8) // 120
+    assert sheet.shape == (8 + 140 * -(-len(crops) // columns), 8 + 120 * columns, 3)
+    for i, path in enumerate(crops):
+        x, y = 8 + i % columns * 120, 8 + i // columns * 140
+        assert np.abs(sheet[y:y + 112, x:x + 112] - np.load(path)).mean() < 8, i
+        assert sheet[y + 114:y + 130, x:x + 40].max() > 150, i
+
+
+def test_bench_of_photos(vultus, models, photo, group):
+    about = json.loads(vultus('bench', *models, '--seconds', '0.01', photo, group, '--json').out)
+    assert set(about) == {'detector', 'recogniser', 'threads', 'photos'}
+    counts = [len(r['faces']) for r in extract(vultus, models, photo, group)]
+    assert [p['faces'] for p in about['photos']] == counts
+    for row, file in zip(about['photos'], (photo, group)):
+        assert row['file'] == str(file) and row['runs'] >= 5 and 0 < row['p10_ms'] <= row['total_ms'] <= row['p90_ms']
+        assert row['per_face_ms'] == pytest.approx(row['total_ms'] / row['faces'], rel=1e-3)
+        assert row['faces_per_s'] == pytest.approx(1e3 / row['per_face_ms'], rel=1e-2)
+        assert set(row['stages_ms']) == {'read', 'letterbox', 'detect', 'decode', 'align', 'embed'}
+    lines = vultus('bench', *models, '--seconds', '0.01', photo).out.splitlines()
+    assert len(lines) == 2 and lines[0].split()[:2] == ['photo', 'faces'] and lines[1].split()[:2] == [photo.name, '1']
+    assert 'absent.jpg' in vultus.fails('bench', *models, 'absent.jpg')

@@ -122,6 +122,41 @@ def test_crops_and_embeddings(found, golden, detector):
     assert [key for key in missing if not borderline(by_key[key])] == [] and len(compared) > 150
 
 
+def lossless_writers():
+    cv2, image = pytest.importorskip('cv2'), pytest.importorskip('PIL.Image')
+    heif = pytest.importorskip('pillow_heif')
+    heif.register_heif_opener()
+
+    def by_pillow(kind, **options):
+        return lambda pixels, path: image.fromarray(pixels[..., ::-1]).save(path, kind, **options)
+
+    return {'png': lambda pixels, path: cv2.imwrite(str(path), pixels), 'bmp': by_pillow('BMP'),
+            'tif': by_pillow('TIFF', compression='tiff_lzw'), 'webp': by_pillow('WEBP', lossless=True, quality=0, method=0),
+            'heic': by_pillow('HEIF', quality=-1, chroma=444, matrix_coefficients=0)}
+
+
+LIBRARIES = {'png': 'libspng', 'bmp': 'BMP', 'tif': 'libtiff', 'webp': 'libwebp', 'heic': 'libheif'}
+
+
+@pytest.mark.parametrize('suffix', LIBRARIES)
+@pytest.mark.parametrize('detector', ['det_500m'], indirect=True)
+def test_other_formats(vultus, data, golden, found, detector, suffix, tmp_path):
+    """Pictures that OpenCV decoded, written again without loss: what was found in them stays found."""
+    cv2 = pytest.importorskip('cv2')
+    if LIBRARIES[suffix] not in json.loads(vultus('doctor', '--json').out)['codecs']:
+        pytest.skip(f'this build does not read {suffix}')
+    names, files = sorted(golden['detections']), []
+    for i, name in enumerate(names):
+        files.append(tmp_path / f'{i}.{suffix}')
+        lossless_writers()[suffix](cv2.imread(str(data / name)), files[-1])
+    done = vultus('extract', '--det', data / f'models/{detector}.onnx', '--no-embeddings', '--threshold', THRESHOLD, '--ndjson', *files)
+    for name, record in zip(names, map(json.loads, done.out.splitlines())):
+        faces = found[name]['faces']
+        assert (record['width'], record['height'], len(record['faces'])) == (found[name]['width'], found[name]['height'], len(faces)), name
+        for mine, theirs in zip(record['faces'], faces):
+            assert distance(mine, theirs) < 0.5 and abs(mine['score'] - theirs['score']) < 0.005, name
+
+
 def test_embeddings_of_golden_crops(vultus, data, golden, tmp_path):
     """The recogniser alone, on exactly the crops that the reference embedded."""
     keys = sorted(golden['crops'])

@@ -22,7 +22,7 @@ static void test_builtin(void **state) {
     struct vt_catalogue *catalogue;
     struct vultus_error error;
     if (vt_catalogue_open(NULL, &catalogue, &error)) fail_msg("%s", error.text);
-    assert_int_equal(vt_catalogue_count(catalogue), 18);
+    assert_int_equal(vt_catalogue_count(catalogue), 27);
     assert_int_equal(vt_catalogue_pack_count(catalogue), 5);
     const struct vt_catalogue_entry *e =
         vt_catalogue_find(catalogue, "e72a5710cce378dc46472b6b845cb90647634f2738d8c3e581735cf195b9866f", "renamed");
@@ -44,6 +44,11 @@ static void test_builtin(void **state) {
     assert_true(e->mean[1] == 127.5f && e->std[1] == 127.5f);
     e = vt_catalogue_find(catalogue, NULL, "4_0_0_80x80_MiniFASNetV1SE");
     assert_string_equal(e->channels, "bgr");
+    assert_true(e->crop_scale == 4 && e->typical_norm == 0);
+    assert_true(vt_catalogue_find(catalogue, NULL, "2.7_80x80_MiniFASNetV2")->crop_scale == 2.7);
+    e = vt_catalogue_find(catalogue, NULL, "mnet_cov2");
+    assert_string_equal(e->function, "retinaface_l");
+    assert_true(e->mean[0] == 0 && e->std[0] == 1);
     assert_null(vt_catalogue_find(catalogue, "", "unheard_of"));
     assert_null(vt_catalogue_find(catalogue, "", "")); /* an empty digest is no match for entries without one */
     vt_catalogue_destroy(catalogue);

@@ -36,7 +36,7 @@ static void test_against_svd(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof by_svd / sizeof *by_svd; i++) {
         double matrix[6];
-        assert_int_equal(vt_align_matrix(by_svd[i].landmarks, matrix, NULL), VULTUS_OK);
+        assert_int_equal(vt_align_matrix(by_svd[i].landmarks, 112, 112, matrix, NULL), VULTUS_OK);
         for (int k = 0; k < 6; k++)
             assert_true(fabs(matrix[k] - by_svd[i].matrix[k]) < 1e-9 * (1 + fabs(by_svd[i].matrix[k])));
     }
@@ -45,7 +45,7 @@ static void test_against_svd(void **state) {
 static void test_template_stays(void **state) {
     (void)state;
     double matrix[6];
-    assert_int_equal(vt_align_matrix(template_points, matrix, NULL), VULTUS_OK);
+    assert_int_equal(vt_align_matrix(template_points, 112, 112, matrix, NULL), VULTUS_OK);
     static const double identity[6] = {1, 0, 0, 0, 1, 0};
     for (int k = 0; k < 6; k++) assert_true(fabs(matrix[k] - identity[k]) < 1e-5);
 }
@@ -62,7 +62,7 @@ static void test_inverts_similarities(void **state) {
             landmarks[k][1] = (float)(scale * (sin(angle) * x + cos(angle) * y) + dy);
         }
         double m[6];
-        assert_int_equal(vt_align_matrix(landmarks, m, NULL), VULTUS_OK);
+        assert_int_equal(vt_align_matrix(landmarks, 112, 112, m, NULL), VULTUS_OK);
         assert_true(fabs(hypot(m[0], m[3]) * scale - 1) < 1e-3);
         for (int k = 0; k < 5; k++) {
             double x = m[0] * landmarks[k][0] + m[1] * landmarks[k][1] + m[2];
@@ -75,7 +75,7 @@ static void test_inverts_similarities(void **state) {
 static void expect_refusal(const float landmarks[5][2], const char *words) {
     double matrix[6] = {7};
     struct vultus_error error;
-    assert_int_equal(vt_align_matrix(landmarks, matrix, &error), VULTUS_ERROR_INVALID);
+    assert_int_equal(vt_align_matrix(landmarks, 112, 112, matrix, &error), VULTUS_ERROR_INVALID);
     assert_non_null(strstr(error.text, words));
     assert_true(matrix[0] == 7);
 }

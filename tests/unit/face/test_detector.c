@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "face/detector.h"
+#include "face/detector_internal.h"
 #include "fake_engine.h"
 
 enum { SIDE = 64 };
@@ -185,11 +185,131 @@ static void test_margin_pass(void **state) {
     assert_true(list.faces[0].landmarks[0][0] == 2 * 24 - 32 && list.faces[0].landmarks[0][1] == 2 * 25 - 24);
     vt_face_list_fini(&list);
 
-    n_planted = 0; /* nothing in either pass: the plain scale is told */
+    n_planted = 0; /* nothing in any of the eight looks: the plain scale is told */
     list = detect(detector, &picture, (struct vt_detect_options){.robust = VT_ROBUST_AUTO}, &scale);
     assert_int_equal(list.count, 0);
-    assert_int_equal(engine.runs, 5);
+    assert_int_equal(engine.runs, 3 + 8);
     assert_true(scale == 1);
+    vt_face_list_fini(&list);
+    vt_image_release(&picture);
+    vt_detector_destroy(detector);
+}
+
+/* A black picture with one white pixel, seen in each turn at another place: a face is planted where one turn sees it.
+ */
+static void test_turned_passes(void **state) {
+    (void)state;
+    enum { WIDTH = 64, HEIGHT = 48, X = 10, Y = 40, LAST = SIDE - 1 };
+    struct vt_engine engine = scrfd_engine(true);
+    struct vt_detector *detector = detector_of(&engine);
+    struct vt_image picture = white_picture(WIDTH, HEIGHT);
+    memset(picture.pixels, 0, picture.stride * HEIGHT);
+    memset(picture.pixels + Y * picture.stride + 3 * X, 255, 3);
+    static const int seen_at[4][2] = {{X, Y}, {LAST - Y, X}, {LAST - X, LAST - Y}, {Y, LAST - X}};
+    for (int turn = 1; turn < 4; turn++) {
+        n_planted = 0;
+        plant(seen_at[turn][0], seen_at[turn][1], 12, 0.8f);
+        double scale;
+        struct vt_face_list list =
+            detect(detector, &picture, (struct vt_detect_options){.robust = VT_ROBUST_AUTO}, &scale);
+        assert_int_equal(list.count, 1);
+        const struct vt_face_box *face = &list.faces[0];
+        assert_true(face->pass == VT_PASS_PLAIN && face->turn == 90 * turn && scale == 1);
+        /* The anchor's centre, and the first landmark 1 pixel below it, turned back by hand. */
+        float u = (float)(seen_at[turn][0] / 8 * 8), v = (float)(seen_at[turn][1] / 8 * 8);
+        float x = turn == 1 ? v : turn == 2 ? LAST - u : LAST - v, y = turn == 1 ? LAST - u : turn == 2 ? LAST - v : u;
+        const float box[4] = {x - 6, y - 6, x + 6, y + 6};
+        assert_memory_equal(face->box, box, sizeof box);
+        float dx = turn == 1 ? 1 : turn == 3 ? -1 : 0, dy = turn == 2 ? -1 : 0;
+        assert_true(face->landmarks[0][0] == x + dx && face->landmarks[0][1] == y + dy);
+        vt_face_list_fini(&list);
+        list = detect(detector, &picture, (struct vt_detect_options){.robust = VT_ROBUST_OFF}, NULL);
+        assert_int_equal(list.count, 0);
+        vt_face_list_fini(&list);
+    }
+    vt_image_release(&picture);
+    vt_detector_destroy(detector);
+}
+
+/* Found plainly and with the margin: FULL takes all looks and keeps the better of what overlaps. */
+static void test_looks_are_merged(void **state) {
+    (void)state;
+    plant(24, 24, 20, 0.7f);
+    struct vt_engine engine = scrfd_engine(true);
+    struct vt_detector *detector = detector_of(&engine);
+    struct vt_image picture = white_picture(SIDE, SIDE);
+    struct vt_face_list list = detect(detector, &picture, (struct vt_detect_options){.robust = VT_ROBUST_FULL}, NULL);
+    assert_int_equal(engine.runs, 8);
+    /* In a white picture every look finds it: plain and turned 20 pixels around four centres, with margins 40 around
+     * others. */
+    assert_true(list.count > 1);
+    for (size_t i = 0; i < list.count; i++)
+        for (size_t k = 0; k < i; k++) {
+            struct vt_face_list two = {.faces = (struct vt_face_box[]){list.faces[k], list.faces[i]}, .count = 2};
+            assert_int_equal(vt_nms(&two, 0.4f, NULL), VULTUS_OK);
+            assert_int_equal(two.count, 2);
+        }
+    vt_face_list_fini(&list);
+    vt_image_release(&picture);
+    vt_detector_destroy(detector);
+}
+
+static void test_plan_of_tiles(void **state) {
+    (void)state;
+    static const int sizes[][2] = {
+        {64, 64}, {65, 64}, {64, 200}, {300, 40}, {500, 400}, {3000, 2000}, {32768, 1}, {1, 9999}};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int width = sizes[s][0], height = sizes[s][1];
+        struct vt_look tiles[VT_MOST_TILES];
+        size_t count = vt_plan_tiles(width, height, 64, 64, tiles);
+        if (width <= 64 && height <= 64) assert_int_equal(count, 0);
+        if (width <= 64 && height <= 64) continue;
+        assert_true(count >= 2 && count <= VT_MOST_TILES);
+        uint8_t *covered = calloc((size_t)width, (size_t)height);
+        assert_non_null(covered);
+        for (size_t i = 0; i < count; i++) {
+            const struct vt_look *t = &tiles[i];
+            assert_true(t->x >= 0 && t->y >= 0 && t->x + t->width <= width && t->y + t->height <= height);
+            for (int y = t->y; y < t->y + t->height; y++)
+                memset(covered + (size_t)y * (size_t)width + t->x, 1, (size_t)t->width);
+            /* Neighbours share a quarter. */
+            bool last = t->x + t->width == width;
+            if (!last) assert_true(tiles[i + 1].x - t->x <= t->width - t->width / 4);
+        }
+        for (size_t i = 0; i < (size_t)width * (size_t)height; i++) assert_true(covered[i]);
+        free(covered);
+    }
+}
+
+/* A white pixel that the plain look averages away, and what a tile's inner edge cuts. */
+static void test_tiles(void **state) {
+    (void)state;
+    enum { WIDTH = 150, X = 90, Y = 20 };
+    struct vt_engine engine = scrfd_engine(true);
+    struct vt_detector *detector = detector_of(&engine);
+    struct vt_image picture = white_picture(WIDTH, SIDE);
+    memset(picture.pixels, 0, picture.stride * SIDE);
+    memset(picture.pixels + Y * picture.stride + 3 * X, 255, 3);
+    struct vt_look tiles[VT_MOST_TILES];
+    assert_int_equal(vt_plan_tiles(WIDTH, SIDE, SIDE, SIDE, tiles), 3); /* from 0, 43 and 86 */
+    assert_true(tiles[1].x == 43 && tiles[2].x == 86);
+    plant(X - 43, Y, 10, 0.8f);
+    struct vt_detect_options options = {.robust = VT_ROBUST_OFF};
+    struct vt_face_list list = detect(detector, &picture, options, NULL);
+    assert_int_equal(list.count, 0);
+    vt_face_list_fini(&list);
+    options.tile = true;
+    double scale;
+    list = detect(detector, &picture, options, &scale);
+    assert_int_equal(list.count, 1);
+    assert_true(list.faces[0].pass == VT_PASS_TILE && scale == 1);
+    const float box[4] = {43 + 40 - 5, 16 - 5, 43 + 40 + 5, 16 + 5};
+    assert_memory_equal(list.faces[0].box, box, sizeof box);
+    vt_face_list_fini(&list);
+    n_planted = 0;
+    plant(X - 43, Y, 48, 0.8f); /* reaches beyond x = 43 + 64 - 2 */
+    list = detect(detector, &picture, options, &scale);
+    assert_int_equal(list.count, 0);
     vt_face_list_fini(&list);
     vt_image_release(&picture);
     vt_detector_destroy(detector);
@@ -292,6 +412,10 @@ int main(void) {
         cmocka_unit_test_setup(test_nms_across_anchors, forget_planted),
         cmocka_unit_test_setup(test_limit_and_size, forget_planted),
         cmocka_unit_test_setup(test_margin_pass, forget_planted),
+        cmocka_unit_test_setup(test_turned_passes, forget_planted),
+        cmocka_unit_test_setup(test_looks_are_merged, forget_planted),
+        cmocka_unit_test_setup(test_plan_of_tiles, forget_planted),
+        cmocka_unit_test_setup(test_tiles, forget_planted),
         cmocka_unit_test_setup(test_small_face_is_no_reason_for_a_margin, forget_planted),
         cmocka_unit_test_setup(test_without_key_points, forget_planted),
         cmocka_unit_test_setup(test_refusals, forget_planted),

@@ -232,8 +232,9 @@ static void test_unfit_parts(void **state) {
     struct vt_embedder *embedder = embedder_of(&small, NULL);
     struct vt_pipeline pipeline;
     struct vultus_error error;
-    assert_int_equal(vt_pipeline_init(&pipeline, f->detector, embedder, NULL, &error), VULTUS_ERROR_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "80 x 80"));
+    /* Another size than ArcFace's is aligned for. */
+    assert_int_equal(vt_pipeline_init(&pipeline, f->detector, embedder, NULL, &error), VULTUS_OK);
+    assert_true(pipeline.crop_width == 80 && pipeline.crop_height == 80);
     vt_embedder_destroy(embedder);
 
     struct vt_engine blind = fake_engine(SIDE, SIDE, 1);
@@ -246,6 +247,23 @@ static void test_unfit_parts(void **state) {
     assert_non_null(strstr(error.text, "no key points"));
     assert_int_equal(vt_pipeline_init(&pipeline, detector, NULL, NULL, &error), VULTUS_OK);
     vt_detector_destroy(detector);
+}
+
+static void test_attributes(void **state) {
+    struct fixture *f = *state;
+    struct vt_analyze_options options = {.detect = {.threshold = 0.5f}, .attributes = VT_ATTRIBUTE_QUALITY};
+    struct vt_analysis a;
+    struct vultus_error error;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_OK);
+    for (size_t i = 0; i < 4; i++) /* the third cannot be aligned */
+        assert_int_equal(a.faces[i].attributes.present, i == 2 ? 0 : VT_ATTRIBUTE_QUALITY);
+    assert_true(a.faces[0].attributes.quality.norm == a.faces[0].norm && !a.faces[0].crop.pixels);
+    vt_analysis_release(&a);
+    options.attributes |= VT_ATTRIBUTE_LIVENESS;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_ERROR_INVALID);
+    assert_non_null(strstr(error.text, "liveness was asked for"));
+    options.attributes = 64;
+    assert_int_equal(vt_analyze(&f->pipeline, &f->picture, &options, &a, &error), VULTUS_ERROR_INVALID);
 }
 
 static void *analyze_often(void *context) {
@@ -272,6 +290,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_one_bad_face, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_faces_and_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unfit_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_threads, set_up, tear_down),
     };

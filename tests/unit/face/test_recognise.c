@@ -52,7 +52,52 @@ static void test_recognition(void **state) {
     assert_string_equal(recognise(shape(4, 1, 3, 80, 80), &logits, 1), "");
 }
 
+static void expect_recognised(
+    struct vt_tensor input, const struct vt_tensor *outputs, size_t n, struct vt_plan_model wanted) {
+    struct vt_plan_model model = {0};
+    vt_recognise_function(&input, 1, outputs, n, &model);
+    assert_string_equal(model.function, wanted.function);
+    assert_string_equal(model.channels, wanted.channels);
+    assert_true(model.mean[1] == wanted.mean[1] && model.std[1] == wanted.std[1]);
+}
+
+static void test_other_families(void **state) {
+    (void)state;
+    struct vt_tensor picture = shape(4, 1, 3, 480, 640), crop = shape(4, 1, 3, 112, 112), maps[15];
+    for (int i = 0; i < 12; i++) {
+        static const int channels[] = {4, 8, 20, 6};
+        maps[i] = shape(4, 1, channels[i / 3], 60 >> i % 3, 80 >> i % 3);
+    }
+    expect_recognised(
+        picture, maps, 9, (struct vt_plan_model){.function = "retinaface", .channels = "rgb", .std = {1, 1}});
+    expect_recognised(
+        picture, maps, 12, (struct vt_plan_model){.function = "retinaface_l", .channels = "rgb", .std = {1, 1}});
+    for (int i = 0; i < 4; i++) {
+        static const int channels[] = {1, 2, 2, 10};
+        maps[i] = shape(4, 1, channels[i], 120, 160);
+    }
+    expect_recognised(
+        picture, maps, 4, (struct vt_plan_model){.function = "centerface", .channels = "rgb", .std = {1, 1}});
+    struct vt_tensor rows = shape(3, 1, 18900, 16, 0);
+    expect_recognised(
+        picture, &rows, 1, (struct vt_plan_model){.function = "yolov5face", .channels = "rgb", .std = {1, 255}});
+    for (int i = 0; i < 15; i++) maps[i] = shape(3, 1, 9, i < 5 ? 1 : i < 10 ? 4 : 10, 0);
+    assert_string_equal(recognise(picture, maps, 15), "scrfd");
+    assert_string_equal(recognise(picture, maps, 10), "scrfd");
+
+    struct vt_tensor embedding[2] = {shape(2, 1, 512, 0, 0), shape(2, 1, 1, 0, 0)}, ages = shape(2, 1, 202, 0, 0);
+    expect_recognised(crop, embedding, 2,
+        (struct vt_plan_model){.function = "adaface", .channels = "bgr", .mean = {0, 127.5f}, .std = {1, 127.5f}});
+    expect_recognised(
+        crop, &ages, 1, (struct vt_plan_model){.function = "genderage", .channels = "rgb", .std = {1, 1}});
+    struct vt_tensor masks = shape(2, 1, 2, 0, 0);
+    expect_recognised(shape(4, 1, 224, 224, 3), &masks, 1,
+        (struct vt_plan_model){.function = "mask", .channels = "bgr", .mean = {0, 127.5f}, .std = {1, 127.5f}});
+    expect_recognised(
+        shape(4, 1, 100, 100, 3), &masks, 1, (struct vt_plan_model){.function = "", .channels = "rgb", .std = {1, 1}});
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recognition)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recognition), cmocka_unit_test(test_other_families)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

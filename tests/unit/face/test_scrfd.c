@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "face/detector.h"
+#include "face/family.h"
 
 enum { STRIDE = 8, WIDTH = 32, HEIGHT = 16, ANCHORS = 2 * (WIDTH / STRIDE) * (HEIGHT / STRIDE) };
 
@@ -23,11 +23,19 @@ static int clear_heads(void **state) {
     return 0;
 }
 
+static void decode_into(struct vt_face_list *list, float threshold, bool with_landmarks) {
+    const struct vt_detector_layout layout = {.width = WIDTH,
+        .height = HEIGHT,
+        .anchors = 2,
+        .n_levels = 1,
+        .levels = {{STRIDE, 0, 1, VT_NO_OUTPUT, with_landmarks ? 2 : VT_NO_OUTPUT}}};
+    float *const outputs[3] = {scores, boxes[0], landmarks[0]};
+    assert_int_equal(vt_family_scrfd.decode(&layout, outputs, threshold, list, NULL), VULTUS_OK);
+}
+
 static struct vt_face_list decode(float threshold, bool with_landmarks) {
     struct vt_face_list list = {0};
-    assert_int_equal(vt_scrfd_decode(scores, boxes[0], with_landmarks ? landmarks[0] : NULL, STRIDE, WIDTH, HEIGHT,
-                         threshold, &list, NULL),
-        VULTUS_OK);
+    decode_into(&list, threshold, with_landmarks);
     return list;
 }
 
@@ -93,7 +101,7 @@ static void test_appends(void **state) {
     (void)state;
     scores[4] = 1;
     struct vt_face_list list = decode(0.5f, true);
-    assert_int_equal(vt_scrfd_decode(scores, boxes[0], NULL, STRIDE, WIDTH, HEIGHT, 0.5f, &list, NULL), VULTUS_OK);
+    decode_into(&list, 0.5f, false);
     assert_int_equal(list.count, 2);
     vt_face_list_fini(&list);
 }

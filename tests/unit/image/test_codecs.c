@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <spng.h>
 
 #include "base/log.h"
+#include "config.h"
 #include "image/codec_internal.h"
 #include "noise.h"
 
@@ -180,6 +182,68 @@ static void test_exif_hostile(void **state) {
     assert_int_equal(vt_exif_orientation(tiff, size), 1);
     write_tiff(tiff, true, 4, 6); /* LONG instead of SHORT */
     assert_int_equal(vt_exif_orientation(tiff, size), 1);
+}
+
+/* Mean of the pixels of the whole picture that pixel (x, y) of the reduced one covers. */
+static double mean_of_block(
+    const struct vt_image *whole, const struct vt_image_scale *scale, int x, int y, int channel) {
+    double sum = 0;
+    int r = scale->reduction, left = r * x + scale->left, top = r * y + scale->top;
+    for (int v = top; v < top + r; v++)
+        for (int u = left; u < left + r; u++)
+            sum += whole->pixels[(size_t)v * whole->stride + 3 * (size_t)u + (size_t)channel];
+    return sum / (r * r);
+}
+
+static void check_reduced(struct bytes file, const struct vt_image *whole, int enough, int reduction) {
+    struct vt_image_scale scale = {.enough_width = enough, .enough_height = enough};
+    struct vt_image picture;
+    struct vultus_error error;
+    if (vt_image_decode_scaled(file.data, file.size, "p", NULL, &scale, &picture, &error)) fail_msg("%s", error.text);
+    assert_int_equal(scale.reduction, reduction);
+    assert_int_equal(scale.width, whole->width);
+    assert_int_equal(scale.height, whole->height);
+    assert_int_equal(picture.width, (whole->width + reduction - 1) / reduction);
+    assert_int_equal(picture.height, (whole->height + reduction - 1) / reduction);
+    double worst = 0; /* within the border, where blocks may be incomplete */
+    for (int y = 1; y < picture.height - 1; y++)
+        for (int x = 1; x < picture.width - 1; x++)
+            for (int k = 0; k < 3; k++)
+                worst = fmax(worst, fabs(picture.pixels[(size_t)y * picture.stride + 3 * (size_t)x + (size_t)k] -
+                                         mean_of_block(whole, &scale, x, y, k)));
+    if (worst > 3) fail_msg("reduced by %d, a pixel differs by %.2f", reduction, worst);
+    vt_image_release(&picture);
+}
+
+/* Waves longer than what is averaged: a reduction that only leaves fine detail out keeps them. */
+static struct vt_image waves(int width, int height) {
+    struct vt_image picture = noise_picture(width, height);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < 3 * width; x++)
+            picture.pixels[(size_t)y * picture.stride + (size_t)x] =
+                (uint8_t)(128 + 60 * sin(x / 60.0 + x % 3) * cos(y / 25.0));
+    return picture;
+}
+
+/* The least that is enough decides, on the longer side, whichever way the picture is turned. */
+static void test_jpeg_reduced(void **state) {
+    (void)state;
+    struct vt_image picture = waves(405, 203);
+    struct bytes plain = encode(&picture);
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        struct bytes file = with_exif(plain, false, (unsigned)orientation);
+        struct vt_image whole = decode(file);
+        check_reduced(file, &whole, 0, 1);
+        check_reduced(file, &whole, 203, 1);
+        check_reduced(file, &whole, 202, 2);
+        check_reduced(file, &whole, 101, 4);
+        check_reduced(file, &whole, 50, 8);
+        check_reduced(file, &whole, 1, 8);
+        vt_image_release(&whole);
+        free(file.data);
+    }
+    free(plain.data);
+    vt_image_release(&picture);
 }
 
 /* JPEG straight from libjpeg: any components, any scans. */
@@ -394,15 +458,7 @@ static void test_other_formats(void **state) {
         const char *bytes;
         size_t size;
         const char *words;
-    } files[] = {{"RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP"}, {"GIF89a\1\0\1\0", 10, "GIF"}, {"BM\x10\0\0\0\0\0", 8, "BMP"},
-        {"II*\0\x08\0\0\0", 8, "TIFF"}, {"MM\0*\0\0\0\x08", 8, "TIFF"},
-        {"\0\0\0\x18"
-         "ftypheic\0\0",
-            14, "HEIC"},
-        {"\0\0\0\x18"
-         "ftypavif\0\0",
-            14, "AVIF"},
-        {"\xff\x0a\0\0", 4, "JPEG XL"}};
+    } files[] = {{"\xff\x0a\0\0", 4, "JPEG XL"}, {"\0\0\0\x0cjP  \r\n\x87\n", 12, "JPEG 2000"}, {"%PDF-1.4", 8, "PDF"}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         expect_failure(files[i].bytes, files[i].size, VULTUS_ERROR_UNSUPPORTED, files[i].words);
     expect_failure("", 0, VULTUS_ERROR_FORMAT, "is empty");
@@ -410,6 +466,29 @@ static void test_other_formats(void **state) {
     expect_failure("\xff", 1, VULTUS_ERROR_FORMAT, "starts with ff");
     expect_failure("\xff\xd8\xff", 3, VULTUS_ERROR_FORMAT, "JPEG that cannot be decoded");
     expect_failure("\x89PNG\r\n\x1a\n", 8, VULTUS_ERROR_FORMAT, "PNG that cannot be decoded");
+}
+
+/* A codec that this build has finds the data damaged; one that it leaves out is named with its option. */
+static void expect_codec(bool have, const char *bytes, size_t size, const char *format, const char *option) {
+    expect_failure(bytes, size, have ? VULTUS_ERROR_FORMAT : VULTUS_ERROR_UNSUPPORTED, format);
+    if (!have) expect_failure(bytes, size, VULTUS_ERROR_UNSUPPORTED, option);
+}
+
+static void test_formats_by_their_bytes(void **state) {
+    (void)state;
+    expect_codec(VT_HAVE_WEBP, "RIFF\x10\0\0\0WEBPVP8 ", 16, "WebP", "option webp");
+    expect_codec(VT_HAVE_GIF, "GIF89a\1\0\1\0", 10, "GIF", "option gif");
+    expect_codec(VT_HAVE_TIFF, "II*\0\x08\0\0\0", 8, "TIFF", "option tiff");
+    expect_codec(VT_HAVE_TIFF, "MM\0*\0\0\0\x08", 8, "TIFF", "option tiff");
+    expect_codec(VT_HAVE_HEIF,
+        "\0\0\0\x10"
+        "ftypheic\0\0\0\0",
+        16, "HEIC", "option heif");
+    expect_codec(VT_HAVE_HEIF,
+        "\0\0\0\x10"
+        "ftypavif\0\0\0\0",
+        16, "AVIF", "option heif");
+    expect_codec(true, "BM\x10\0\0\0\0\0", 8, "BMP", "");
 }
 
 /* A cut JPEG still shows what came before the cut. */
@@ -509,7 +588,7 @@ static void test_create(void **state) {
 
 static void test_library_names(void **state) {
     (void)state;
-    char text[128];
+    char text[256];
     vt_image_codecs(text, sizeof text);
     assert_non_null(strstr(text, "libjpeg-turbo "));
     assert_non_null(strstr(text, ", libspng "));
@@ -523,6 +602,7 @@ int main(void) {
         cmocka_unit_test(test_jpeg_too_large_to_write),
         cmocka_unit_test(test_exif_orientations),
         cmocka_unit_test(test_exif_hostile),
+        cmocka_unit_test(test_jpeg_reduced),
         cmocka_unit_test(test_jpeg_colour_spaces),
         cmocka_unit_test(test_jpeg_scan_bomb),
         cmocka_unit_test(test_png_formats),
@@ -530,6 +610,7 @@ int main(void) {
         cmocka_unit_test(test_absurd_dimensions),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_formats_by_their_bytes),
         cmocka_unit_test(test_truncated_jpeg),
         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_read_file),
