@@ -25,6 +25,19 @@ static float measured_threshold(const struct vultus_runtime *runtime, const stru
     return e ? e->match_threshold : 0;
 }
 
+static enum vultus_status share_batches(
+    const struct vultus_batching *batching, struct vultus_pipeline *p, struct vultus_error *error) {
+    if (batching->max_batch < 0 || batching->max_delay_us < 0)
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "batches of %d items and a delay of %d microseconds were asked for; neither may be negative",
+            batching->max_batch, batching->max_delay_us);
+    uint32_t delay = (uint32_t)batching->max_delay_us;
+    enum vultus_status status = vt_engine_share_batches(p->detector_engine, batching->max_batch, delay, error);
+    if (!status && p->recogniser_engine)
+        status = vt_engine_share_batches(p->recogniser_engine, batching->max_batch, delay, error);
+    return status;
+}
+
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
     struct vultus_pipeline *p, struct vultus_error *error) {
     enum vultus_status status =
@@ -36,6 +49,7 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
         if (!status) p->match_threshold = measured_threshold(runtime, p->recogniser_engine);
     }
+    if (!status && options->batching.shared) status = share_batches(&options->batching, p, error);
     return status ? status : vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
 }
 
@@ -65,6 +79,37 @@ void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
 }
 
 float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline) { return pipeline->match_threshold; }
+
+static const char *model_name(const struct vt_engine *engine) {
+    const char *name = vt_engine_plan(engine)->model.name;
+    return name ? name : "";
+}
+
+void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vultus_pipeline_info *out) {
+    const struct vt_engine *detector = pipeline->detector_engine, *recogniser = pipeline->recogniser_engine;
+    *out = (struct vultus_pipeline_info){.detector = model_name(detector),
+        .detector_precision = vt_engine_plan(detector)->key.precision,
+        .detector_backend = vt_engine_plan(detector)->key.backend};
+    vt_detector_input_size(pipeline->detector, &out->detector_width, &out->detector_height);
+    if (!recogniser) return;
+    out->recogniser = model_name(recogniser);
+    out->recogniser_precision = vt_engine_plan(recogniser)->key.precision;
+    out->recogniser_backend = vt_engine_plan(recogniser)->key.backend;
+    out->dimension = vt_embedder_dimension(pipeline->embedder);
+    vt_embedder_input_size(pipeline->embedder, &out->crop_width, &out->crop_height);
+}
+
+static void count_batches(const struct vt_engine *engine, uint64_t sizes[VULTUS_BATCH_SIZES]) {
+    _Static_assert(VULTUS_BATCH_SIZES == VT_BATCH_SIZES, "both sides count the same sizes");
+    struct vt_batch_statistics counted = {{0}};
+    if (engine && vt_engine_batcher(engine)) vt_batcher_statistics(vt_engine_batcher(engine), &counted);
+    memcpy(sizes, counted.sizes, sizeof counted.sizes);
+}
+
+void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out) {
+    count_batches(pipeline->detector_engine, out->detector_batches);
+    count_batches(pipeline->recogniser_engine, out->recogniser_batches);
+}
 
 /* ------------------------------------------------------------ faces */
 
@@ -99,6 +144,24 @@ static bool show(struct owned_faces *owned) {
     return true;
 }
 
+/* As vt_analyze, announced to the batchers of the networks that it passes. */
+static enum vultus_status analyze_in_company(struct vultus_pipeline *pipeline, const struct vt_image *image,
+    const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
+    struct vt_batcher *detector = vt_engine_batcher(pipeline->detector_engine);
+    if (!detector) return vt_analyze(&pipeline->pipeline, image, options, analysis, error);
+    bool embeds = pipeline->recogniser_engine && !options->without_embeddings;
+    struct vt_batch_guest at_recogniser = {0}, at_detector = {0};
+    if (embeds) {
+        at_detector.then = vt_engine_batcher(pipeline->recogniser_engine);
+        at_detector.next_guest = &at_recogniser;
+    }
+    vt_batcher_expect(detector, &at_detector);
+    enum vultus_status status = vt_analyze(&pipeline->pipeline, image, options, analysis, error);
+    vt_batcher_dismiss(&at_detector);
+    vt_batcher_dismiss(&at_recogniser);
+    return status;
+}
+
 enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct vultus_picture *picture,
     const struct vultus_analyze_options *options, struct vultus_faces **out, struct vultus_error *error) {
     static const struct vultus_analyze_options defaults;
@@ -115,7 +178,7 @@ enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct
     struct owned_faces *owned = calloc(1, sizeof *owned);
     if (!owned) return vt_fail_memory(error, "faces", sizeof *owned);
     struct vt_image image = vt_api_image(picture);
-    enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &owned->analysis, error);
+    enum vultus_status status = analyze_in_company(pipeline, &image, &analyze, &owned->analysis, error);
     if (status) {
         free(owned);
         return status;
@@ -204,19 +267,32 @@ void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *wid
     vt_embedder_input_size(embedder->embedder, width, height);
 }
 
-enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count, float *embeddings,
-    float *norms, struct vultus_error *error) {
-    if (!embedder || (count && (!crops || !embeddings)))
-        return vt_fail(
-            error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
+static enum vultus_status embed_crops(const struct vt_embedder *embedder, const uint8_t *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error) {
     int width, height;
-    vt_embedder_input_size(embedder->embedder, &width, &height);
+    vt_embedder_input_size(embedder, &width, &height);
     struct vt_image *images = calloc(count + 1, sizeof *images);
     if (!images) return vt_fail_memory(error, "crops", count * sizeof *images);
     size_t stride = (size_t)width * 3;
     for (size_t i = 0; i < count; i++)
         images[i] = (struct vt_image){(uint8_t *)crops + i * stride * (size_t)height, width, height, stride};
-    enum vultus_status status = vt_embed(embedder->embedder, images, count, embeddings, norms, error);
+    enum vultus_status status = vt_embed(embedder, images, count, embeddings, norms, error);
     free(images);
     return status;
+}
+
+enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count, float *embeddings,
+    float *norms, struct vultus_error *error) {
+    if (!embedder || (count && (!crops || !embeddings)))
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
+    return embed_crops(embedder->embedder, crops, count, embeddings, norms, error);
+}
+
+enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const uint8_t *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error) {
+    if (!pipeline || !pipeline->embedder || (count && (!crops || !embeddings)))
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "vultus_pipeline_embed needs a pipeline with a recogniser, crops and a place for their embeddings");
+    return embed_crops(pipeline->embedder, crops, count, embeddings, norms, error);
 }
