@@ -8,12 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libcurl4-openssl-dev
-    libminizip-dev libcmocka-dev)
+    libminizip-dev libmicrohttpd-dev libmsgpack-dev libcmocka-dev)
 build_packages=(build-essential pkg-config meson ninja-build git libdnnl-dev "${libraries[@]}")
 cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
-python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8')
+python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8' 'msgpack>=1')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0
