@@ -76,7 +76,8 @@ size_t vt_write_number(char *text, double value) {
         int low = inclusive ? rest <= half : rest < half;
         int high = inclusive ? rest + half >= one : rest + half > one;
         if (!low && !high) continue;
-        int up = low && high ? rest * 2 >= one : high;
+        int odd = (at[-1] - '0') % 2; /* of two that are as near the even one is taken */
+        int up = low && high ? rest * 2 + (unsigned)odd > one : high;
         if (up && !carry(first, at)) return write_by_trying(text, value);
         return (size_t)(at - text);
     }
