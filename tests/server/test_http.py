@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other routes, and what HTTP has to do with: methods, redirects, CORS, limits, paths, urls, stopping."""
+import contextlib
+import http.client
 import json
+import pathlib
 import re
 import signal
 import socket
@@ -11,8 +14,8 @@ import time
 import pytest
 
 np, cv2 = pytest.importorskip('numpy'), pytest.importorskip('cv2')
-sys.path.insert(0, str(__import__('pathlib').Path(__file__).parent.parent / 'cli'))
-from file_server import File, FileServer  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cli'))
+from file_server import File, Server as FileServer  # noqa: E402
 
 PATHS = {'/extract': 'POST', '/draw_detections': 'POST', '/multipart/draw_detections': 'POST', '/info': 'GET', '/health': 'GET',
          '/': 'GET', '/docs': 'GET', '/openapi.json': 'GET', '/metrics': 'GET', '/v1/live': 'GET', '/v1/ready': 'GET'}
@@ -178,7 +181,7 @@ def test_answers_show_no_paths(server, images_root):
 
 @pytest.fixture
 def files():
-    with FileServer() as running:
+    with contextlib.closing(FileServer()) as running:
         yield running
 
 
@@ -253,7 +256,7 @@ def test_body_bytes(narrow):
 def test_body_bytes_without_a_length(narrow):
     """A body in chunks that goes over the limit ends the connection."""
     connection = narrow.connect()
-    with pytest.raises((OSError, __import__('http').client.HTTPException)):
+    with pytest.raises((OSError, http.client.HTTPException)):
         connection.request('POST', '/extract', (b'x' * 10000 for _ in range(100)), {'content-type': 'application/json'}, encode_chunked=True)
         connection.getresponse()
     connection.close()
