@@ -292,3 +292,10 @@ void vt_batcher_statistics(struct vt_batcher *batcher, struct vt_batch_statistic
     *out = batcher->statistics;
     pthread_mutex_unlock(&batcher->lock);
 }
+
+int64_t vt_batcher_waiting(struct vt_batcher *batcher) {
+    pthread_mutex_lock(&batcher->lock);
+    int64_t items = batcher->waiting_items;
+    pthread_mutex_unlock(&batcher->lock);
+    return items;
+}

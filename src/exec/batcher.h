@@ -68,6 +68,8 @@ void vt_batcher_dismiss(struct vt_batch_guest *guest);
 struct vt_batch_statistics {
     uint64_t sizes[VT_BATCH_SIZES];
 };
+/* Items that no batch has taken yet. */
+int64_t vt_batcher_waiting(struct vt_batcher *batcher);
 void vt_batcher_statistics(struct vt_batcher *batcher, struct vt_batch_statistics *out);
 
 #endif
