@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common.h"
 #include "config.h"
@@ -167,7 +168,14 @@ static enum vultus_status open_models(
     return status;
 }
 
+static void set_log_level(const char *name) {
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++)
+        if (strncasecmp(levels[i], name, strlen(levels[i])) == 0) vultus_set_log(NULL, NULL, (enum vultus_log_level)i);
+}
+
 static int serve(const struct vt_configuration *configuration) {
+    set_log_level(configuration->values[VT_KEY_LOG_LEVEL].text);
     struct serving s = {.detector = find_model(configuration, VT_KEY_DETECTOR)};
     struct vultus_error error;
     int code = VT_EXIT_FAILURE;

@@ -30,13 +30,13 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
     [VT_KEY_MODELS] = {"models", VT_KIND_TEXT, "", "DIR", 0, 0, "MODELS_DIR",
         "folder of pulled models; empty: the data folder"},
     [VT_KEY_INPUT_SIZE] = {"input_size", VT_KIND_SIZE, "640x640", "WxH", 32, 32768, "MAX_SIZE",
-        "picture size of a detector that leaves it free, rounded down to multiples of 32"},
+        "picture size of a detector that leaves it free, in steps of 32"},
     [VT_KEY_PRECISION] = {"precision", VT_KIND_CHOICE, "fp32", "fp32|bf16", 0, 0, "tensorrt.precision",
         "arithmetic of plans"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
     [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "16", "N", 1, 1024, "",
-        "pictures in work at the same time; they wait for each other's batches more than they compute"},
+        "pictures in work at the same time, mostly waiting for batches"},
     [VT_KEY_MAX_BATCH] = {"max_batch", VT_KIND_INTEGER, "32", "N", 1, 65536, "tensorrt.max_batch_size",
         "largest batch of a network"},
     [VT_KEY_MAX_BATCH_DELAY_US] = {"max_batch_delay_us", VT_KIND_INTEGER, "3000", "US", 0, 1e6, "",
@@ -294,7 +294,7 @@ void vt_configuration_print(const struct vt_configuration *configuration, struct
         const struct vt_key_value *value = &configuration->values[k];
         vt_strbuf_printf(out, "%s: ", table[k].name);
         /* Headers may hold an authorization token. */
-        if (k == VT_KEY_FETCH_HEADERS && value->source != VT_FROM_DEFAULT)
+        if (k == VT_KEY_FETCH_HEADERS && strcmp(value->text, table[k].fallback) != 0)
             vt_strbuf_puts(out, "'(not shown)'");
         else if (table[k].kind == VT_KIND_TEXT || table[k].kind == VT_KIND_SIZE)
             print_quoted(value->text, out);
