@@ -57,6 +57,34 @@ static char *repeated(const char *piece, size_t times, const char *end) {
     return text;
 }
 
+/* Long strings take another way than short ones. */
+static void long_strings(void **state) {
+    (void)state;
+    struct vt_value value;
+    char *plain = repeated("abc/", 1000, ""), *escaped = repeated("ab\\u0041\\\"", 1000, "");
+    char *text = malloc(40000);
+    assert_non_null(text);
+    snprintf(text, 40000, "[\"%s\",\"\\u00001\",\"%s\",\"%s\",\"\\u00017\",{\"%s\":1}]", plain, escaped, plain, plain);
+    assert_int_equal(from_json(text, &value), VULTUS_OK);
+    const struct vt_value *items = value.list.items;
+    assert_int_equal(value.list.count, 6);
+    for (int i = 0; i < 4; i += 3) {
+        assert_int_equal(items[i].text.length, 4000);
+        assert_memory_equal(items[i].text.bytes, plain, 4000);
+    }
+    assert_int_equal(items[2].text.length, 4000);
+    assert_memory_equal(items[2].text.bytes, "abA\"abA\"", 8);
+    assert_int_equal(items[4].text.length, 2); /* a mark of nothing that was cut out */
+    assert_int_equal(vt_value_get(&items[5], plain)->integer, 1);
+    text[strlen(text) - 1] = '\0';
+    struct vt_json_problem problem;
+    assert_int_equal(vt_value_from_json(&arena, text, strlen(text), &value, &problem, NULL), VULTUS_ERROR_FORMAT);
+    assert_int_equal(problem.position, strlen(text)); /* of the body as it was sent */
+    free(plain);
+    free(escaped);
+    free(text);
+}
+
 static void limits_of_json(void **state) {
     (void)state;
     struct vt_value value;
@@ -156,7 +184,7 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(json), cmocka_unit_test(broken_json),
-        cmocka_unit_test(limits_of_json), cmocka_unit_test(msgpack_values), cmocka_unit_test(claims_of_msgpack),
-        cmocka_unit_test(texts_become_json)};
+        cmocka_unit_test(limits_of_json), cmocka_unit_test(long_strings), cmocka_unit_test(msgpack_values),
+        cmocka_unit_test(claims_of_msgpack), cmocka_unit_test(texts_become_json)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
