@@ -79,6 +79,7 @@ struct vt_wanted *vt_wanted_defaults(struct vt_request *request) {
         .extract_embedding = vt_setting_integer(server, VT_KEY_DEFAULT_EMBEDDING),
         .extract_ga = vt_setting_integer(server, VT_KEY_DEFAULT_GENDERAGE),
         .detect_masks = vt_setting_integer(server, VT_KEY_DEFAULT_MASKS),
+        .robust = strncmp(request->path, "/v1/", 4) == 0,
         .draw_landmarks = true,
         .draw_scores = true,
         .draw_sizes = true,

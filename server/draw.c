@@ -3,9 +3,9 @@
 
 #include "answers.h"
 #include "body.h"
-#include "form.h"
 #include "pictures.h"
 #include "server_internal.h"
+#include "upload.h"
 
 enum { JPEG_QUALITY = 95 };
 
@@ -65,60 +65,8 @@ void vt_answer_draw(struct vt_request *request) {
 
 /* ---------------------------------------------------------------- forms */
 
-/* The value of a field, as the body of a JSON request would have it. */
-static bool find(const struct vt_form_field *fields, size_t count, const char *name, struct vt_value *value) {
-    const struct vt_form_field *field = vt_form_find(fields, count, name);
-    if (!field) return false;
-    *value = (struct vt_value){.kind = VT_VALUE_TEXT, .text = {field->value, field->length}};
-    return true;
-}
-
-static void read_fields(
-    const struct vt_form_field *fields, size_t count, struct vt_wanted *wanted, struct vt_problems *problems) {
-    struct vt_value value;
-    if (find(fields, count, "threshold", &value))
-        wanted->threshold = vt_read_number(&value, "\"threshold\"", wanted->threshold, problems);
-    if (find(fields, count, "limit_faces", &value))
-        wanted->limit_faces = vt_read_integer(&value, "\"limit_faces\"", 0, problems);
-    if (find(fields, count, "draw_landmarks", &value))
-        wanted->draw_landmarks = vt_read_switch(&value, "\"draw_landmarks\"", true, problems);
-    if (find(fields, count, "draw_scores", &value))
-        wanted->draw_scores = vt_read_switch(&value, "\"draw_scores\"", true, problems);
-    if (find(fields, count, "draw_sizes", &value))
-        wanted->draw_sizes = vt_read_switch(&value, "\"draw_sizes\"", true, problems);
-}
-
-/* NULL: the answer is set. */
-static struct vt_wanted *read_form(struct vt_request *request) {
-    struct vt_form_field fields[VT_FORM_FIELDS];
-    size_t count = 0;
-    struct vultus_error error;
-    if (vt_form_read(request->content_type, request->body, request->body_size, fields, &count, &error) < 0) {
-        vt_request_fail(request, 400, "There was an error parsing the body");
-        return NULL;
-    }
-    struct vt_problems problems = {0};
-    struct vt_wanted *wanted = vt_wanted_defaults(request);
-    const struct vt_form_field *file = vt_form_find(fields, count, "file");
-    struct vt_named_picture *picture = wanted ? vt_arena_alloc(&request->arena, sizeof *picture) : NULL;
-    if (!picture) {
-        vt_request_fail(request, 500, "there is no memory for the form");
-        return NULL;
-    }
-    wanted->pictures = picture;
-    wanted->count = 1;
-    if (file)
-        *picture = (struct vt_named_picture){.text = file->value, .length = file->length};
-    else
-        vt_problem(&problems, "missing", "\"file\"", "Field required", NULL);
-    read_fields(fields, count, wanted, &problems);
-    if (problems.count == 0) return wanted;
-    vt_body_refuse(request, &problems);
-    return NULL;
-}
-
 void vt_answer_draw_form(struct vt_request *request) {
-    struct vt_wanted *wanted = read_form(request);
+    struct vt_wanted *wanted = vt_upload_read(request, (const char *const[]){"file"}, 1);
     bool started = wanted && vt_pictures_start(request, wanted, 1, search, answer);
     if (!started) vt_request_finish(request);
 }

@@ -8,6 +8,7 @@
 #include "answers.h"
 #include "base/clock.h"
 #include "body.h"
+#include "extract.h"
 #include "server_internal.h"
 
 static const char json_type[] = "application/json", msgpack_type[] = "application/x-msgpack";
@@ -161,10 +162,12 @@ static void answer_crops(struct vt_picture_set *set) {
 
 /* ---------------------------------------------------------------- the route */
 
+bool vt_extract_start(struct vt_request *request, struct vt_wanted *wanted) {
+    return wanted->embed_only ? vt_pictures_start(request, wanted, wanted->count, keep, answer_crops)
+                              : vt_pictures_start(request, wanted, wanted->count, search, answer_faces);
+}
+
 void vt_answer_extract(struct vt_request *request) {
     struct vt_wanted *wanted = vt_body_read(request);
-    bool started =
-        wanted && (wanted->embed_only ? vt_pictures_start(request, wanted, wanted->count, keep, answer_crops)
-                                      : vt_pictures_start(request, wanted, wanted->count, search, answer_faces));
-    if (!started) vt_request_finish(request);
+    if (!wanted || !vt_extract_start(request, wanted)) vt_request_finish(request);
 }

@@ -102,3 +102,17 @@ const struct vt_form_field *vt_form_find(const struct vt_form_field *fields, siz
             return &fields[i];
     return NULL;
 }
+
+static struct vt_value text_of(const char *text, size_t length) {
+    return (struct vt_value){.kind = VT_VALUE_TEXT, .text = {text, length}};
+}
+
+bool vt_form_as_map(struct vt_arena *arena, const struct vt_form_field *fields, size_t count, struct vt_value *out) {
+    struct vt_entry *entries = vt_arena_alloc_array(arena, count + 1, sizeof *entries);
+    if (!entries) return false;
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (struct vt_entry){
+            text_of(fields[i].name, fields[i].name_length), text_of(fields[i].value, fields[i].length)};
+    *out = (struct vt_value){.kind = VT_VALUE_MAP, .map = {entries, count}};
+    return true;
+}

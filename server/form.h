@@ -2,9 +2,12 @@
 #ifndef VT_SERVER_FORM_H
 #define VT_SERVER_FORM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arena.h"
 #include "base/status.h"
+#include "value.h"
 
 /* A field of a multipart/form-data body (RFC 7578); both point into it and are not terminated. */
 struct vt_form_field {
@@ -25,5 +28,8 @@ enum vultus_status vt_form_read(const char *content_type, const char *body, size
 
 /* The last field of that name, or NULL. */
 const struct vt_form_field *vt_form_find(const struct vt_form_field *fields, size_t count, const char *name);
+
+/* The fields as a map of texts, as a body in JSON would have them. False: the arena is full. */
+bool vt_form_as_map(struct vt_arena *arena, const struct vt_form_field *fields, size_t count, struct vt_value *out);
 
 #endif

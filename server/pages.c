@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "answers.h"
+#include "pages_sum.h"
 #include "server_internal.h"
 
 /* The files of server/pages, put into the program by the assembler. */

@@ -96,7 +96,7 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops)
     struct vultus_analyze_options options = {
         /* 0 would be the default; every score is above this. */
         .threshold = wanted->threshold > 0 ? (float)wanted->threshold : 1e-30f,
-        .robust_off = true,
+        .robust_off = !wanted->robust,
         .limit_faces = limit > 0 && limit < most ? limit : most,
         .without_embeddings = !embeddings,
         .with_crops = crops,

@@ -8,6 +8,8 @@ static const struct vt_route routes[] = {
     {"POST", "/extract", vt_answer_extract, true},
     {"POST", "/draw_detections", vt_answer_draw, true},
     {"POST", "/multipart/draw_detections", vt_answer_draw_form, true},
+    {"POST", "/v1/extract", vt_answer_v1_extract, true},
+    {"POST", "/v1/match", vt_answer_v1_match, true},
     {"GET", "/health", vt_answer_health, true},
     {"GET", "/info", vt_answer_info, false},
     {"GET", "/", vt_answer_root, false},

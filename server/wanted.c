@@ -97,7 +97,7 @@ static enum vultus_status read_headers(struct reading *r, const struct vt_value 
 
 /* ---------------------------------------------------------------- all of it */
 
-static void read_scalars(const struct vt_value *body, struct vt_wanted *w, struct vt_problems *problems) {
+void vt_wanted_read_scalars(const struct vt_value *body, struct vt_wanted *w, struct vt_problems *problems) {
     struct {
         const char *name;
         bool *field;
@@ -105,7 +105,7 @@ static void read_scalars(const struct vt_value *body, struct vt_wanted *w, struc
         {"return_landmarks", &w->return_landmarks}, {"extract_embedding", &w->extract_embedding},
         {"extract_ga", &w->extract_ga}, {"detect_masks", &w->detect_masks}, {"verbose_timings", &w->verbose_timings},
         {"msgpack", &w->msgpack}, {"draw_landmarks", &w->draw_landmarks}, {"draw_scores", &w->draw_scores},
-        {"draw_sizes", &w->draw_sizes}};
+        {"draw_sizes", &w->draw_sizes}, {"robust", &w->robust}};
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
         *switches[i].field = vt_field_switch(body, switches[i].name, *switches[i].field, problems);
     w->threshold = vt_field_number(body, "threshold", w->threshold, problems);
@@ -128,7 +128,7 @@ enum vultus_status vt_wanted_read(struct vt_arena *arena, const struct vt_value 
         vt_problem(problems, "model_attributes_type", "\"images\"", no_object, images);
     else
         status = read_pictures(&r, images);
-    read_scalars(body, wanted, problems);
+    vt_wanted_read_scalars(body, wanted, problems);
     if (!status && headers) status = read_headers(&r, headers);
     return status;
 }

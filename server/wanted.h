@@ -27,9 +27,13 @@ struct vt_wanted {
     bool embed_only, return_face_data, return_landmarks, extract_embedding, extract_ga, detect_masks, verbose_timings,
         msgpack;
     bool draw_landmarks, draw_scores, draw_sizes;
+    bool robust;               /* look again with a margin where nothing was found */
     struct vt_header *headers; /* NULL: the server's own */
     size_t n_headers;
 };
+
+/* Reads the fields of a map that are not pictures or headers: of a body, of a form, or of a url's query. */
+void vt_wanted_read_scalars(const struct vt_value *map, struct vt_wanted *wanted, struct vt_problems *problems);
 
 /* How a body is written. */
 enum vt_body_format { VT_BODY_JSON, VT_BODY_MSGPACK };
