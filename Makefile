@@ -5,7 +5,7 @@ MODELS ?= det_500m scrfd_2.5g_bnkps mobilefacenet
 VULTUS_TEST_DATA ?= $(CURDIR)/../shared
 export VULTUS_TEST_DATA
 
-.PHONY: all run test fuzz bench clean setup
+.PHONY: all run serve test fuzz bench clean setup
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -18,6 +18,12 @@ run:
 	scripts/setup.sh build
 	$(MAKE) all
 	scripts/run.sh $(PHOTOS)
+
+# make serve FLAGS="--port 8080 --images-root ."
+serve:
+	scripts/setup.sh build
+	$(MAKE) all
+	$(BUILD)/vultus serve $(FLAGS)
 
 # make test STAGES="default style" runs only those.
 test:

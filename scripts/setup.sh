@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev
-    libgif-dev libtiff-dev libheif-dev libarchive-dev libmsgpack-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
+    libgif-dev libtiff-dev libheif-dev libarchive-dev libmsgpack-dev libmicrohttpd-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
 build_packages=(build-essential pkg-config meson ninja-build git libdnnl-dev "${libraries[@]}")
 cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
 test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli golden conformance models python
+# Every test in every build. usage: test.sh [STAGE...]; stages: default style cli server golden conformance models python
 # asan tsan clang nocompiler noonednn aarch64
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
@@ -12,7 +12,7 @@ VULTUS_TEST_DATA=$(realpath -m "${VULTUS_TEST_DATA:-../shared}")
 export VULTUS_TEST_DATA
 jobs=$(nproc)
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
-threaded='pool|log|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
+threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
 emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 
@@ -65,6 +65,7 @@ black_box() {
 stage_default() { build default build && unit default build; }
 stage_style() { build style build && black_box style build tests/style; }
 stage_cli() { build cli build && black_box cli build tests/cli; }
+stage_server() { build server build && black_box server build tests/server; }
 stage_golden() { build golden build && black_box golden build tests/golden; }
 stage_conformance() { build conformance build && black_box conformance build tests/conformance; }
 stage_python() { build python build && black_box python build tests/python; }
@@ -75,7 +76,7 @@ stage_asan() {
     export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
     build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
     unit asan build-asan --timeout-multiplier 10
-    black_box asan build-asan tests/cli tests/conformance
+    black_box asan build-asan tests/cli tests/server tests/conformance
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1
@@ -84,7 +85,7 @@ stage_tsan() {
     local names
     mapfile -t names < <(meson test -C build-tsan --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$threaded")
     [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
-    black_box tsan build-tsan tests/cli/test_examples.py
+    black_box tsan build-tsan tests/cli/test_examples.py tests/server/test_http.py
 }
 stage_clang() { CC=clang build clang build-clang -Dwerror=true && unit clang build-clang; }
 stage_nocompiler() {
@@ -112,7 +113,7 @@ stage_aarch64() {
     VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
 }
 
-[ $# -gt 0 ] || set -- default style cli golden conformance models python asan tsan clang nocompiler noonednn aarch64
+[ $# -gt 0 ] || set -- default style cli server golden conformance models python asan tsan clang nocompiler noonednn aarch64
 mkdir -p "$results"
 rm -f "$results"/*
 [ -d "$VULTUS_TEST_DATA/models" ] ||

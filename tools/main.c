@@ -6,6 +6,7 @@
 
 #include "bench_photos.h"
 #include "common.h"
+#include "serve.h"
 
 #define ANY_NUMBER ((size_t)-1)
 
@@ -25,6 +26,14 @@ const struct vt_command vt_commands[] = {
     {VT_MODELS, "models", "list|pull NAME|verify [NAME]|remove NAME|import FILE",
         "Fetch, check and remove models by name", 1, ANY_NUMBER, vt_cli_models},
     {VT_DOCTOR, "doctor", "", "Show back ends, processor, libraries and the plan folder", 0, 0, vt_cli_doctor},
+    {.name = "serve",
+        .operands = "",
+        .summary = "Answer HTTP requests: faces and embeddings of photos",
+        .run_keys = vt_cli_serve},
+    {.name = "config",
+        .operands = "show|check",
+        .summary = "Show or check the server's settings",
+        .run_keys = vt_cli_config},
     {0},
 };
 
@@ -75,6 +84,13 @@ static int run_command(const struct vt_command *command, int argc, char **argv) 
     return code;
 }
 
+static void print_command_usage(const struct vt_command *command) {
+    if (command->run_keys)
+        vt_print_keys_usage(command->name, stdout);
+    else
+        vt_print_command_usage(command, stdout);
+}
+
 static int dispatch(int argc, char **argv) {
     if (argc < 2) return wrong_usage(NULL, "a command is missing");
     const char *name = argv[1];
@@ -90,9 +106,10 @@ static int dispatch(int argc, char **argv) {
     if (help) name = argv[2];
     const struct vt_command *command = vt_command_find(name);
     if (command && help) {
-        vt_print_command_usage(command, stdout);
+        print_command_usage(command);
         return VT_EXIT_OK;
     }
+    if (command && command->run_keys) return command->run_keys(argc - 2, argv + 2);
     if (command) return run_command(command, argc - 2, argv + 2);
     char why[256];
     const char *suggestion = vt_command_suggest(name);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/nearest.h"
 
 enum kind { FLAG, TEXT, CHOICE, CHOICES, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
 
@@ -114,40 +115,11 @@ static const struct option table[] = {
 
 /* ---------------------------------------------------------------- typing errors */
 
-/* Edit distance (Levenshtein 1966) of short words; longer ones count as far. */
-static int edit_distance(const char *a, const char *b) {
-    enum { LONGEST = 32 };
-    size_t n = strlen(a), m = strlen(b);
-    if (n > LONGEST || m > LONGEST) return INT_MAX;
-    int row[LONGEST + 1];
-    for (size_t j = 0; j <= m; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best) best = above + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[m];
-}
-
-/* Whether `candidate` is near enough to suggest it, and nearer than what was found so far. */
-static bool is_nearer(const char *typed, const char *candidate, int *best) {
-    int distance = edit_distance(typed, candidate), allowed = strlen(candidate) > 5 ? 3 : 2;
-    if (distance > allowed || distance >= *best || (size_t)distance >= strlen(candidate)) return false;
-    *best = distance;
-    return true;
-}
-
 const char *vt_command_suggest(const char *name) {
     const char *found = NULL;
     int best = INT_MAX;
     for (const struct vt_command *c = vt_commands; c->name; c++)
-        if (is_nearer(name, c->name, &best)) found = c->name;
+        if (vt_is_nearer(name, c->name, &best)) found = c->name;
     return found;
 }
 
@@ -155,7 +127,7 @@ static const char *suggest_option(const struct vt_command *command, const char *
     const char *found = NULL;
     int best = INT_MAX;
     for (size_t i = 0; i < N_TABLE; i++)
-        if (table[i].commands & command->bit && is_nearer(name, table[i].name, &best)) found = table[i].name;
+        if (table[i].commands & command->bit && vt_is_nearer(name, table[i].name, &best)) found = table[i].name;
     return found;
 }
 

@@ -55,6 +55,7 @@ struct vt_command {
     const char *name, *operands, *summary;
     size_t min_operands, max_operands;
     int (*run)(const struct vt_options *options); /* returns the exit code */
+    int (*run_keys)(int argc, char **argv);       /* instead of `run`: its options are the server's keys */
 };
 
 /* All commands; ends with a nameless one. */

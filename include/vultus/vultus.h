@@ -294,6 +294,9 @@ VULTUS_API void vultus_picture_release(struct vultus_picture *picture); /* a zer
 /* Baseline 4:2:0 JPEG, quality 1-100, appearing whole or not at all. */
 VULTUS_API enum vultus_status vultus_picture_write_jpeg(
     const struct vultus_picture *picture, int quality, const char *path, struct vultus_error *error);
+/* The same into memory, which the caller frees with vultus_free. */
+VULTUS_API enum vultus_status vultus_picture_encode_jpeg(
+    const struct vultus_picture *picture, int quality, uint8_t **bytes, size_t *size, struct vultus_error *error);
 /* Pastes `source` into `target` with its top left corner at (x, y), clipped. */
 VULTUS_API void vultus_picture_paste(const struct vultus_picture *source, struct vultus_picture *target, int x, int y);
 
@@ -377,6 +380,17 @@ struct vultus_faces {
 /* A detector and, optionally, a recogniser. */
 struct vultus_pipeline;
 
+/*
+ * Whether calls that run at the same time, from several threads, put their networks' items into common batches: more
+ * pictures and faces a second. A call that is alone never waits; one that knows of others on their way waits for them
+ * at most the delay. Answers are the same either way, byte for byte.
+ */
+struct vultus_batching {
+    bool shared;
+    int max_batch;    /* 0: what the plans allow */
+    int max_delay_us; /* 0: do not wait */
+};
+
 struct vultus_pipeline_options {
     const char *detector;   /* path of an ONNX model or a plan; required */
     const char *recogniser; /* NULL: detection only */
@@ -388,6 +402,7 @@ struct vultus_pipeline_options {
     const char *const *attribute_models;
     size_t n_attribute_models;
     struct vultus_build_options attribute_build;
+    struct vultus_batching batching;
 };
 
 VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
@@ -404,6 +419,23 @@ enum vultus_robust {
     VULTUS_ROBUST_OFF, /* the plain look alone */
     VULTUS_ROBUST_FULL /* all eight looks always */
 };
+/* What a pipeline is made of. Texts belong to it; those of a missing recogniser are NULL. */
+struct vultus_pipeline_info {
+    const char *detector, *recogniser; /* names of the models */
+    const char *detector_precision, *recogniser_precision;
+    const char *detector_backend, *recogniser_backend;
+    int detector_width, detector_height; /* of the network's picture */
+    int crop_width, crop_height;         /* that the recogniser takes; 0 without one */
+    int dimension;                       /* of embeddings; 0 without a recogniser */
+};
+VULTUS_API void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vultus_pipeline_info *out);
+
+#define VULTUS_BATCH_SIZES 64
+/* How many batches of i + 1 items ran so far; the last counts larger ones too. All 0 unless batching is shared. */
+struct vultus_pipeline_statistics {
+    uint64_t detector_batches[VULTUS_BATCH_SIZES], recogniser_batches[VULTUS_BATCH_SIZES];
+};
+VULTUS_API void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out);
 
 struct vultus_analyze_options {
     float threshold; /* 0: 0.6; a face needs a score above, with RetinaFace and YOLOv5-face also one equal to it */
@@ -428,6 +460,9 @@ VULTUS_API enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, c
 VULTUS_API enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, const void *bytes, size_t size,
     const char *name, const struct vultus_analyze_options *options, struct vultus_faces **out,
     struct vultus_error *error);
+/* The pipeline's recogniser on aligned crops, as vultus_embed. INVALID without a recogniser. */
+VULTUS_API enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const uint8_t *crops,
+    size_t count, float *embeddings, float *norms, struct vultus_error *error);
 VULTUS_API void vultus_faces_free(struct vultus_faces *faces); /* NULL is fine */
 
 struct vultus_draw_options {

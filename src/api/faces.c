@@ -49,6 +49,19 @@ static enum vultus_status open_classifiers(struct vultus_runtime *runtime,
     return status;
 }
 
+static enum vultus_status share_batches(
+    const struct vultus_batching *batching, struct vultus_pipeline *p, struct vultus_error *error) {
+    if (batching->max_batch < 0 || batching->max_delay_us < 0)
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "batches of %d items and a delay of %d microseconds were asked for; neither may be negative",
+            batching->max_batch, batching->max_delay_us);
+    uint32_t delay = (uint32_t)batching->max_delay_us;
+    enum vultus_status status = vt_engine_share_batches(p->detector_engine, batching->max_batch, delay, error);
+    if (!status && p->recogniser_engine)
+        status = vt_engine_share_batches(p->recogniser_engine, batching->max_batch, delay, error);
+    return status;
+}
+
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
     struct vultus_pipeline *p, struct vultus_error *error) {
     enum vultus_status status =
@@ -59,6 +72,7 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
     }
+    if (!status && options->batching.shared) status = share_batches(&options->batching, p, error);
     if (!status) status = vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
     struct vt_catalogue_entry entry;
     if (!status && p->recogniser_engine) status = find_entry(runtime, p->recogniser_engine, &entry, error);
@@ -100,6 +114,37 @@ void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
 }
 
 float vultus_pipeline_match_threshold(const struct vultus_pipeline *pipeline) { return pipeline->match_threshold; }
+
+static const char *model_name(const struct vt_engine *engine) {
+    const char *name = vt_engine_plan(engine)->model.name;
+    return name ? name : "";
+}
+
+void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vultus_pipeline_info *out) {
+    const struct vt_engine *detector = pipeline->detector_engine, *recogniser = pipeline->recogniser_engine;
+    *out = (struct vultus_pipeline_info){.detector = model_name(detector),
+        .detector_precision = vt_engine_plan(detector)->key.precision,
+        .detector_backend = vt_engine_plan(detector)->key.backend};
+    vt_detector_input_size(pipeline->detector, &out->detector_width, &out->detector_height);
+    if (!recogniser) return;
+    out->recogniser = model_name(recogniser);
+    out->recogniser_precision = vt_engine_plan(recogniser)->key.precision;
+    out->recogniser_backend = vt_engine_plan(recogniser)->key.backend;
+    out->dimension = vt_embedder_dimension(pipeline->embedder);
+    vt_embedder_input_size(pipeline->embedder, &out->crop_width, &out->crop_height);
+}
+
+static void count_batches(const struct vt_engine *engine, uint64_t sizes[VULTUS_BATCH_SIZES]) {
+    _Static_assert(VULTUS_BATCH_SIZES == VT_BATCH_SIZES, "both sides count the same sizes");
+    struct vt_batch_statistics counted = {{0}};
+    if (engine && vt_engine_batcher(engine)) vt_batcher_statistics(vt_engine_batcher(engine), &counted);
+    memcpy(sizes, counted.sizes, sizeof counted.sizes);
+}
+
+void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out) {
+    count_batches(pipeline->detector_engine, out->detector_batches);
+    count_batches(pipeline->recogniser_engine, out->recogniser_batches);
+}
 
 /* ------------------------------------------------------------ faces */
 
@@ -172,6 +217,28 @@ static bool show(struct owned_faces *owned) {
     return true;
 }
 
+/* A caller of vt_analyze, announced to the batchers of the networks that it passes; nothing without batchers. */
+struct company {
+    struct vt_batch_guest at_detector, at_recogniser;
+};
+
+static void join_company(
+    struct vultus_pipeline *pipeline, const struct vt_analyze_options *options, struct company *company) {
+    struct vt_batcher *detector = vt_engine_batcher(pipeline->detector_engine);
+    *company = (struct company){0};
+    if (!detector) return;
+    if (pipeline->recogniser_engine && !options->without_embeddings) {
+        company->at_detector.then = vt_engine_batcher(pipeline->recogniser_engine);
+        company->at_detector.next_guest = &company->at_recogniser;
+    }
+    vt_batcher_expect(detector, &company->at_detector);
+}
+
+static void leave_company(struct company *company) {
+    vt_batcher_dismiss(&company->at_detector);
+    vt_batcher_dismiss(&company->at_recogniser);
+}
+
 static enum vt_robust robust_of(enum vultus_robust robust) {
     return robust == VULTUS_ROBUST_OFF ? VT_ROBUST_OFF : robust == VULTUS_ROBUST_FULL ? VT_ROBUST_FULL : VT_ROBUST_AUTO;
 }
@@ -212,7 +279,10 @@ enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct
     struct vt_analyze_options analyze = analyze_options(options);
     struct vt_image image = vt_api_image(picture);
     struct vt_analysis analysis;
+    struct company company;
+    join_company(pipeline, &analyze, &company);
     enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &analysis, error);
+    leave_company(&company);
     return status ? status : hand_over(&analysis, out, error);
 }
 
@@ -225,7 +295,10 @@ enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, cons
     struct vt_analyze_options analyze = analyze_options(options);
     struct vt_encoded_picture picture = {bytes, size, name ? name : "picture", &pipeline->limits};
     struct vt_analysis analysis;
+    struct company company;
+    join_company(pipeline, &analyze, &company);
     enum vultus_status status = vt_analyze_encoded(&pipeline->pipeline, &picture, &analyze, &analysis, error);
+    leave_company(&company);
     return status ? status : hand_over(&analysis, out, error);
 }
 
@@ -325,19 +398,32 @@ void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *wid
     vt_embedder_input_size(embedder->embedder, width, height);
 }
 
-enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count, float *embeddings,
-    float *norms, struct vultus_error *error) {
-    if (!embedder || (count && (!crops || !embeddings)))
-        return vt_fail(
-            error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
+static enum vultus_status embed_crops(const struct vt_embedder *embedder, const uint8_t *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error) {
     int width, height;
-    vt_embedder_input_size(embedder->embedder, &width, &height);
+    vt_embedder_input_size(embedder, &width, &height);
     struct vt_image *images = calloc(count + 1, sizeof *images);
     if (!images) return vt_fail_memory(error, "crops", count * sizeof *images);
     size_t stride = (size_t)width * 3;
     for (size_t i = 0; i < count; i++)
         images[i] = (struct vt_image){(uint8_t *)crops + i * stride * (size_t)height, width, height, stride};
-    enum vultus_status status = vt_embed(embedder->embedder, images, count, embeddings, norms, error);
+    enum vultus_status status = vt_embed(embedder, images, count, embeddings, norms, error);
     free(images);
     return status;
+}
+
+enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t *crops, size_t count, float *embeddings,
+    float *norms, struct vultus_error *error) {
+    if (!embedder || (count && (!crops || !embeddings)))
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
+    return embed_crops(embedder->embedder, crops, count, embeddings, norms, error);
+}
+
+enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const uint8_t *crops, size_t count,
+    float *embeddings, float *norms, struct vultus_error *error) {
+    if (!pipeline || !pipeline->embedder || (count && (!crops || !embeddings)))
+        return vt_fail(error, VULTUS_ERROR_INVALID,
+            "vultus_pipeline_embed needs a pipeline with a recogniser, crops and a place for their embeddings");
+    return embed_crops(pipeline->embedder, crops, count, embeddings, norms, error);
 }

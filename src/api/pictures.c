@@ -53,6 +53,15 @@ enum vultus_status vultus_picture_write_jpeg(
     return status;
 }
 
+enum vultus_status vultus_picture_encode_jpeg(
+    const struct vultus_picture *picture, int quality, uint8_t **bytes, size_t *size, struct vultus_error *error) {
+    if (!picture || !picture->pixels || !bytes || !size)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_picture_encode_jpeg needs a picture and a place for the bytes");
+    struct vt_image image = vt_api_image(picture);
+    return vt_image_encode_jpeg(&image, quality, bytes, size, error);
+}
+
 void vultus_picture_paste(const struct vultus_picture *source, struct vultus_picture *target, int x, int y) {
     struct vt_image from = vt_api_image(source), to = vt_api_image(target);
     vt_copy_image(&from, &to, x, y);

@@ -17,6 +17,7 @@ struct vt_engine {
     struct vt_plan *plan;
     const struct vt_backend *backend;
     struct vt_pool *pool;
+    struct vt_batcher *batcher; /* NULL: every run is by itself */
     pthread_mutex_t lock;
     struct slot *idle; /* under lock; last in, first out, so that warm workspaces are used again */
 };
@@ -98,6 +99,7 @@ enum vultus_status vt_engine_create(
 
 void vt_engine_destroy(struct vt_engine *engine) {
     if (!engine) return;
+    vt_batcher_destroy(engine->batcher);
     while (engine->idle) {
         struct slot *slot = engine->idle;
         engine->idle = slot->next;
@@ -124,22 +126,33 @@ static enum vultus_status check_run(const struct vt_engine *engine, const void *
     return VULTUS_OK;
 }
 
-enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+static enum vultus_status run_alone(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
     struct vultus_error failure = {VULTUS_OK, ""};
-    enum vultus_status status = check_run(engine, inputs, outputs, batch, error);
-    if (status) return status;
     pthread_mutex_lock(&engine->lock);
     struct slot *slot = engine->idle;
     if (slot) engine->idle = slot->next;
     pthread_mutex_unlock(&engine->lock);
     if (!slot && !(slot = new_slot(engine, &failure))) return vt_fail(error, failure.status, "%s", failure.text);
-    status = engine->backend->run(slot->executable, inputs, outputs, batch, profile, error);
+    enum vultus_status status = engine->backend->run(slot->executable, inputs, outputs, batch, profile, error);
     pthread_mutex_lock(&engine->lock);
     slot->next = engine->idle;
     engine->idle = slot;
     pthread_mutex_unlock(&engine->lock);
     return status;
+}
+
+enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+    int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
+    enum vultus_status status = check_run(engine, inputs, outputs, batch, error);
+    if (status) return status;
+    if (engine->batcher && !profile) return vt_batcher_run(engine->batcher, inputs, outputs, batch, error);
+    return run_alone(engine, inputs, outputs, batch, profile, error);
+}
+
+static enum vultus_status run_shared(
+    void *context, const void *const *inputs, void *const *outputs, int64_t batch, struct vultus_error *error) {
+    return run_alone(context, inputs, outputs, batch, NULL, error);
 }
 
 static struct vt_tensor batched(const struct vt_plan_value *v, bool has_batch_axis, int64_t batch) {
@@ -157,4 +170,32 @@ struct vt_tensor vt_engine_input(const struct vt_engine *engine, uint32_t i, int
 struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, int64_t batch) {
     const struct vt_plan *plan = engine->plan;
     return batched(&plan->values[plan->outputs[i]], plan->output_has_batch_axis[i], batch);
+}
+
+enum vultus_status vt_engine_share_batches(
+    struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error) {
+    const struct vt_plan *plan = engine->plan;
+    size_t input_bytes[VT_BATCH_TENSORS], output_bytes[VT_BATCH_TENSORS];
+    for (uint32_t i = 0; i < plan->n_inputs && i < VT_BATCH_TENSORS; i++) {
+        struct vt_tensor input = vt_engine_input(engine, i, 1);
+        input_bytes[i] = vt_tensor_bytes(&input);
+    }
+    for (uint32_t i = 0; i < plan->n_outputs && i < VT_BATCH_TENSORS; i++) {
+        struct vt_tensor output = vt_engine_output(engine, i, 1);
+        output_bytes[i] = vt_tensor_bytes(&output);
+    }
+    bool all = most_items <= 0 || most_items > plan->max_batch;
+    struct vt_batcher_options options = {.run = run_shared,
+        .context = engine,
+        .most_items = all ? plan->max_batch : most_items,
+        .most_delay_us = most_delay_us,
+        .n_inputs = plan->n_inputs,
+        .n_outputs = plan->n_outputs,
+        .input_bytes = input_bytes,
+        .output_bytes = output_bytes};
+    return vt_batcher_create(&options, &engine->batcher, error);
+}
+
+struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine) {
+    return engine->batcher;
 }

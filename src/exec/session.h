@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/pool.h"
+#include "exec/batcher.h"
 #include "plan/plan.h"
 #include "tensor/tensor.h"
 
@@ -26,6 +27,14 @@ const struct vt_plan *vt_engine_plan(const struct vt_engine *engine);
  */
 enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);
+
+/*
+ * From then on runs without a profile that come at the same time share batches of up to most_items (0: all that the
+ * plan allows), as exec/batcher.h says. To be called before the first run.
+ */
+enum vultus_status vt_engine_share_batches(
+    struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error);
+struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine); /* NULL: runs do not share batches */
 
 /* Shape of input / output i for a batch (dims filled, data NULL). */
 struct vt_tensor vt_engine_input(const struct vt_engine *engine, uint32_t i, int64_t batch);

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ['build', 'info', 'run', 'extract', 'draw', 'match', 'embed', 'bench', 'compare', 'models', 'doctor']
+COMMANDS = ['build', 'info', 'run', 'extract', 'draw', 'match', 'embed', 'bench', 'compare', 'models', 'doctor', 'serve', 'config']
 
 
 def options_of(text):
@@ -113,6 +113,11 @@ def test_mistyped_option(vultus, command, typed, meant):
     (['doctor', 'now'], 'now'),
     (['doctor', '--batch', '1'], '--batch'),
     (['run', 'a.onnx', '--log', 'loud'], 'debug'),
+    (['serve', '--port', 'many'], 'whole number'),
+    (['serve', '--port'], 'needs a value'),
+    (['serve', '--prot', '1'], 'did you mean the key port?'),
+    (['serve', 'now'], 'now'),
+    (['config'], 'show or check'),
 ])
 def test_wrong_usage(vultus, arguments, part):
     assert part in wrong(vultus, *arguments)

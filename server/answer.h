@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_SERVER_ANSWER_H
+#define VT_SERVER_ANSWER_H
+
+#include "emit.h"
+#include "pictures.h"
+
+/* Milliseconds of a whole request. */
+struct vt_took {
+    double total, read, search;
+};
+
+/* The answer of /extract with faces searched. */
+void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, const struct vt_took *took);
+
+/* What became of one crop of an embed_only request. */
+struct vt_embedded {
+    const float *embedding; /* NULL: `failure` says why */
+    float norm;
+    const char *failure;
+};
+/* The answer of /extract with embed_only. `failure` (NULL: none) is of the request as a whole. */
+void vt_answer_crops(struct vt_emitter *out, const struct vt_embedded *crops, size_t count, int dimension,
+    double took_ms, const char *failure);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "answers.h"
+#include "base/clock.h"
+#include "body.h"
+#include "extract.h"
+#include "server_internal.h"
+
+static const char json_type[] = "application/json", msgpack_type[] = "application/x-msgpack";
+
+static bool wants_msgpack(const struct vt_picture_set *set) {
+    return set->wanted->msgpack || set->request->accepts_msgpack;
+}
+
+static void send_written(struct vt_picture_set *set, uint64_t start) {
+    struct vt_request *request = set->request;
+    vt_request_stage(request, VT_STAGE_WRITE, vt_ms_since(start));
+    vt_request_answer(request, 200, wants_msgpack(set) ? msgpack_type : json_type);
+}
+
+/* Whether the request was given up; then its answer is set. */
+static bool was_given_up(struct vt_picture_set *set) {
+    int over = atomic_load(&set->over);
+    if (over) vt_request_give_up(set->request, (enum vt_over)over);
+    return over;
+}
+
+static void end(struct vt_picture_set *set) {
+    struct vt_request *request = set->request;
+    vt_pictures_release(set);
+    vt_request_finish(request);
+}
+
+/* ---------------------------------------------------------------- pictures */
+
+static void search(struct vt_picture_job *job) {
+    const struct vt_wanted *wanted = job->set->wanted;
+    vt_picture_analyze(job, wanted->extract_embedding, wanted->return_face_data);
+    vultus_picture_release(&job->picture);
+}
+
+static void answer_faces(struct vt_picture_set *set) {
+    struct vt_request *request = set->request;
+    if (!was_given_up(set)) {
+        uint64_t start = vt_now_ns();
+        struct vt_took took = {.total = vt_ms_since(request->whole_ns)};
+        for (int s = VT_STAGE_FETCH; s <= VT_STAGE_EMBED; s++)
+            *(s <= VT_STAGE_DECODE ? &took.read : &took.search) += request->stages[s];
+        struct vt_emitter out = {.msgpack = wants_msgpack(set), .out = &request->response.body};
+        vt_answer_faces(&out, set, &took);
+        send_written(set, start);
+    }
+    end(set);
+}
+
+/* ---------------------------------------------------------------- crops */
+
+/* The crops of an embed_only request that have the right size, side by side. */
+struct crops {
+    struct vt_embedded *results; /* of all pictures */
+    uint8_t *pixels;
+    size_t *places; /* of the crops in results */
+    size_t count;
+    float *embeddings, *norms;
+    const char *wrong_size; /* why the first of another size was refused, or NULL */
+};
+
+/* A picture of another size is not kept, for it may be large. */
+static void keep(struct vt_picture_job *job) {
+    const struct vultus_pipeline_info *models = &job->set->request->server->models;
+    const struct vultus_picture *picture = &job->picture;
+    if (picture->width == models->crop_width && picture->height == models->crop_height) return;
+    char sentence[128];
+    snprintf(sentence, sizeof sentence, "crop %zu has %d x %d pixels; the recogniser takes %d x %d",
+        (size_t)(job - job->set->jobs), picture->width, picture->height, models->crop_width, models->crop_height);
+    vt_picture_fail(job, sentence);
+    job->wrong_size = true;
+    vultus_picture_release(&job->picture);
+}
+
+static bool allocate(struct crops *crops, size_t count, const struct vultus_pipeline_info *models) {
+    size_t bytes = 3 * (size_t)models->crop_width * (size_t)models->crop_height;
+    crops->results = calloc(count + 1, sizeof *crops->results);
+    crops->places = calloc(count + 1, sizeof *crops->places);
+    crops->norms = calloc(count + 1, sizeof *crops->norms);
+    crops->pixels = calloc(count + 1, bytes);
+    crops->embeddings = calloc(count + 1, (size_t)models->dimension * sizeof *crops->embeddings);
+    return crops->results && crops->places && crops->norms && crops->pixels && crops->embeddings;
+}
+
+static void release(struct crops *crops) {
+    free(crops->results);
+    free(crops->places);
+    free(crops->norms);
+    free(crops->pixels);
+    free(crops->embeddings);
+}
+
+static void collect(struct crops *crops, const struct vt_picture_set *set) {
+    const struct vultus_pipeline_info *models = &set->request->server->models;
+    size_t row = 3 * (size_t)models->crop_width, bytes = row * (size_t)models->crop_height;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct vt_picture_job *job = &set->jobs[i];
+        const struct vultus_picture *picture = &job->picture;
+        crops->results[i].failure = job->failure;
+        if (job->wrong_size && !crops->wrong_size) crops->wrong_size = job->failure;
+        if (job->failed) continue;
+        uint8_t *to = crops->pixels + crops->count * bytes;
+        for (int y = 0; y < picture->height; y++)
+            memcpy(to + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
+        crops->places[crops->count++] = i;
+    }
+}
+
+/* On failure every crop that was handed in has the sentence. */
+static void embed(struct crops *crops, struct vt_request *request, struct vultus_error *error) {
+    struct vt_server *server = request->server;
+    uint64_t start = vt_now_ns();
+    enum vultus_status status =
+        vultus_pipeline_embed(server->pipeline, crops->pixels, crops->count, crops->embeddings, crops->norms, error);
+    vt_request_stage(request, VT_STAGE_EMBED, vt_ms_since(start));
+    for (size_t i = 0; i < crops->count; i++) {
+        struct vt_embedded *result = &crops->results[crops->places[i]];
+        bool fine = status == VULTUS_OK && isfinite(crops->norms[i]) && crops->norms[i] > 0;
+        result->embedding = fine ? crops->embeddings + i * (size_t)server->models.dimension : NULL;
+        result->norm = crops->norms[i];
+        if (!fine) result->failure = status ? error->text : "the recogniser's embedding has no length";
+    }
+    request->faces = crops->count;
+    vt_count(&server->metrics, VT_EVENT_FACES, crops->count);
+}
+
+static void embed_and_answer(struct vt_picture_set *set, struct crops *crops) {
+    struct vt_request *request = set->request;
+    struct vultus_error error = {0};
+    collect(crops, set);
+    if (crops->count > 0) embed(crops, request, &error);
+    uint64_t start = vt_now_ns();
+    struct vt_emitter out = {.msgpack = wants_msgpack(set), .out = &request->response.body};
+    const char *failure = error.status ? error.text : crops->wrong_size;
+    vt_answer_crops(
+        &out, crops->results, set->count, request->server->models.dimension, vt_ms_since(request->whole_ns), failure);
+    send_written(set, start);
+}
+
+static void answer_crops(struct vt_picture_set *set) {
+    struct crops crops = {0};
+    if (!was_given_up(set)) {
+        if (allocate(&crops, set->count, &set->request->server->models))
+            embed_and_answer(set, &crops);
+        else
+            vt_request_fail(set->request, 500, "there is no memory for %zu crops", set->count);
+    }
+    release(&crops);
+    end(set);
+}
+
+/* ---------------------------------------------------------------- the route */
+
+bool vt_extract_start(struct vt_request *request, struct vt_wanted *wanted) {
+    return wanted->embed_only ? vt_pictures_start(request, wanted, wanted->count, keep, answer_crops)
+                              : vt_pictures_start(request, wanted, wanted->count, search, answer_faces);
+}
+
+void vt_answer_extract(struct vt_request *request) {
+    struct vt_wanted *wanted = vt_body_read(request);
+    if (!wanted || !vt_extract_start(request, wanted)) vt_request_finish(request);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access_log.h"
+#include "base/clock.h"
+#include "server_internal.h"
+
+/*
+ * libmicrohttpd calls from one thread: `handle` first with the headers, then with pieces of the body, then with none,
+ * and `completed` when the answer is sent or the connection is lost. Meanwhile a connection whose request is with the
+ * workers is suspended.
+ */
+
+enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536 };
+
+/* ---------------------------------------------------------------- requests */
+
+static void make_id(struct vt_server *server, struct vt_request *request, const char *wanted) {
+    size_t length = wanted ? strlen(wanted) : 0;
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    if (length > 0 && length < sizeof request->id && strspn(wanted, plain) == length)
+        memcpy(request->id, wanted, length + 1);
+    else
+        snprintf(request->id, sizeof request->id, "%08llx-%08llx", (unsigned long long)(server->id_seed & 0xffffffff),
+            (unsigned long long)atomic_fetch_add(&server->next_id, 1));
+}
+
+static void describe_remote(struct vt_request *request) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    if (address && address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, request->remote, sizeof request->remote);
+    else if (address && address->sa_family == AF_INET6)
+        inet_ntop(
+            AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, request->remote, sizeof request->remote);
+}
+
+static enum MHD_Result look_for_msgpack(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+    struct vt_request *request = context;
+    (void)kind;
+    if (strcasecmp(name, "Accept") != 0 || !value) return MHD_YES;
+    static const char wanted[] = "application/x-msgpack";
+    for (const char *at = value; *at;) {
+        at += strspn(at, ", \t");
+        size_t length = strcspn(at, ",; \t");
+        if (length == sizeof wanted - 1 && strncasecmp(at, wanted, length) == 0) request->accepts_msgpack = true;
+        at += strcspn(at, ",");
+    }
+    return MHD_YES;
+}
+
+static const char *header(const struct vt_request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static struct vt_request *new_request(
+    struct vt_server *server, struct MHD_Connection *connection, const char *method, const char *path) {
+    struct vt_request *request = calloc(1, sizeof *request);
+    if (!request) return NULL;
+    request->server = server;
+    request->connection = connection;
+    request->begin_ns = vt_now_ns();
+    request->method = method;
+    snprintf(request->path, sizeof request->path, "%s", path);
+    vt_arena_init(&request->arena, 0);
+    make_id(server, request, header(request, "X-Request-Id"));
+    describe_remote(request);
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_msgpack, request);
+    const char *type = header(request, "Content-Type");
+    request->content_type = type ? vt_arena_strdup(&request->arena, type) : NULL;
+    return request;
+}
+
+static void free_request(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    if (request->admitted) atomic_fetch_sub(&server->requests_in_work, 1);
+    atomic_fetch_sub(&server->bytes_held, atomic_load(&request->held));
+    vt_strbuf_fini(&request->response.body);
+    vt_arena_fini(&request->arena);
+    free(request->body);
+    free(request);
+}
+
+/* ---------------------------------------------------------------- routing */
+
+/* A path with a slash too many is sent to the one without. */
+static void redirect_to_plain(struct vt_request *request, size_t length) {
+    const char *host = header(request, "Host");
+    struct vt_response *response = &request->response;
+    if (host && strlen(host) < 256)
+        snprintf(response->location, sizeof response->location, "http://%s%.*s", host, (int)length, request->path);
+    else
+        snprintf(response->location, sizeof response->location, "%.*s", (int)length, request->path);
+    response->status = 307;
+}
+
+static bool is_path(const char *path, size_t length, const char *of_route) {
+    return strlen(of_route) == length && memcmp(path, of_route, length) == 0;
+}
+
+static void choose_route(struct vt_request *request) {
+    size_t length = strlen(request->path);
+    bool slash = length > 1 && request->path[length - 1] == '/';
+    const char *allow = NULL;
+    for (int i = 1; vt_route(i); i++) {
+        const struct vt_route *route = vt_route(i);
+        if (slash && is_path(request->path, length - 1, route->path)) {
+            redirect_to_plain(request, length - 1);
+            return;
+        }
+        if (!is_path(request->path, length, route->path)) continue;
+        request->route = i;
+        if (strcmp(request->method, route->method) == 0) return;
+        allow = route->method;
+    }
+    if (!allow) {
+        vt_request_fail(request, 404, "Not Found");
+        return;
+    }
+    if (strcmp(request->method, "OPTIONS") == 0 && header(request, "Access-Control-Request-Method")) {
+        request->response.status = 200;
+        request->response.preflight = true;
+        request->response.static_body = "OK";
+        request->response.static_size = 2;
+        request->response.content_type = "text/plain; charset=utf-8";
+        return;
+    }
+    request->response.allow = allow;
+    vt_request_fail(request, 405, "Method Not Allowed");
+}
+
+/* Refuses what is too much, before a byte of the body is taken. */
+static void admit(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    const char *text = header(request, "Content-Length");
+    unsigned long long length = text ? strtoull(text, NULL, 10) : 0;
+    unsigned long long most = (unsigned long long)vt_setting_integer(server, VT_KEY_MAX_BODY_BYTES);
+    if (length > most) {
+        vt_count(&server->metrics, VT_EVENT_REFUSED_SIZE, 1);
+        vt_request_fail(request, 413, "the body has %llu bytes; at most %llu are taken", length, most);
+        return;
+    }
+    if (!vt_route(request->route)->in_worker) return;
+    if (atomic_load(&server->draining)) {
+        request->response.retry_after = 1;
+        vt_request_fail(request, 503, "the server stops");
+        return;
+    }
+    size_t before = atomic_fetch_add(&server->requests_in_work, 1);
+    request->admitted = true;
+    bool full = before >= (size_t)vt_setting_integer(server, VT_KEY_QUEUE_LENGTH);
+    if (!full && vt_request_hold(request, (size_t)length)) return;
+    vt_count(&server->metrics, VT_EVENT_REFUSED_BUSY, 1);
+    request->response.retry_after = 1;
+    vt_request_fail(request, 503,
+        full ? "the server is busy: %zu requests are in work"
+             : "the server is busy: there is no room for a body beside those of %zu requests",
+        before);
+}
+
+/* ---------------------------------------------------------------- bodies */
+
+/* Takes a piece of the body; false: the connection has to be closed. */
+static bool take_piece(struct vt_request *request, const char *piece, size_t size) {
+    struct vt_server *server = request->server;
+    size_t most = (size_t)vt_setting_integer(server, VT_KEY_MAX_BODY_BYTES);
+    uint64_t seconds = (uint64_t)vt_setting_integer(server, VT_KEY_BODY_TIMEOUT);
+    if (vt_now_ns() - request->begin_ns > seconds * 1000000000) return false;
+    if (request->response.status) return true; /* nobody will read it */
+    if (size > most - request->body_size) {
+        vt_count(&server->metrics, VT_EVENT_REFUSED_SIZE, 1);
+        return false;
+    }
+    size_t needed = request->body_size + size;
+    if (needed > request->body_capacity) {
+        size_t capacity = 2 * request->body_capacity > needed ? 2 * request->body_capacity : needed;
+        if (capacity < FIRST_BODY_BYTES) capacity = FIRST_BODY_BYTES;
+        /* What Content-Length announced was held when the request was admitted. */
+        size_t held = atomic_load(&request->held);
+        char *body =
+            capacity <= held || vt_request_hold(request, capacity - held) ? realloc(request->body, capacity) : NULL;
+        if (!body) return false;
+        request->body = body;
+        request->body_capacity = capacity;
+    }
+    memcpy(request->body + request->body_size, piece, size);
+    request->body_size += size;
+    return true;
+}
+
+static void run_route(struct vt_work *work) {
+    struct vt_request *request = (struct vt_request *)((char *)work - offsetof(struct vt_request, work));
+    vt_request_stage(request, VT_STAGE_QUEUE, vt_ms_since(request->whole_ns));
+    vt_route(request->route)->answer(request);
+}
+
+/* The request is whole: answers it, or hands it to the workers and returns false. */
+static bool process(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    const struct vt_route *route = vt_route(request->route);
+    request->whole_ns = vt_now_ns();
+    request->deadline_ns =
+        request->whole_ns + (uint64_t)vt_setting_integer(server, VT_KEY_REQUEST_TIMEOUT) * 1000000000;
+    if (!route->in_worker) {
+        route->answer(request);
+        return true;
+    }
+    request->in_worker = true;
+    request->work.run = run_route;
+    MHD_suspend_connection(request->connection);
+    if (!vt_workers_push(server->workers, &request->flow, &request->work)) {
+        vt_request_fail(request, 503, "the server stops");
+        vt_request_finish(request);
+    }
+    return false;
+}
+
+void vt_http_resume(struct vt_request *request) {
+    if (request->in_worker) MHD_resume_connection(request->connection);
+}
+
+/* ---------------------------------------------------------------- answers */
+
+static void add_cors(const struct vt_request *request, struct MHD_Response *answer) {
+    const char *origin = header(request, "Origin"), *allowed = vt_setting_string(request->server, VT_KEY_CORS_ORIGIN);
+    if (!origin || !*allowed || (strcmp(allowed, "*") != 0 && strcmp(allowed, origin) != 0)) return;
+    MHD_add_response_header(answer, "Access-Control-Allow-Origin", allowed);
+    if (strcmp(allowed, "*") != 0) MHD_add_response_header(answer, "Vary", "Origin");
+    if (!request->response.preflight) return;
+    const char *headers = header(request, "Access-Control-Request-Headers");
+    MHD_add_response_header(answer, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    MHD_add_response_header(answer, "Access-Control-Max-Age", "600");
+    if (headers && strlen(headers) < 1024) MHD_add_response_header(answer, "Access-Control-Allow-Headers", headers);
+}
+
+static void add_headers(const struct vt_request *request, struct MHD_Response *answer) {
+    const struct vt_response *response = &request->response;
+    char text[512];
+    if (response->content_type) MHD_add_response_header(answer, "Content-Type", response->content_type);
+    if (response->allow) MHD_add_response_header(answer, "Allow", response->allow);
+    if (*response->location) MHD_add_response_header(answer, "Location", response->location);
+    if (response->retry_after) {
+        snprintf(text, sizeof text, "%d", response->retry_after);
+        MHD_add_response_header(answer, "Retry-After", text);
+    }
+    MHD_add_response_header(answer, "X-Request-Id", request->id);
+    vt_server_timing(request, text, sizeof text);
+    if (*text) MHD_add_response_header(answer, "Server-Timing", text);
+    if (atomic_load(&request->server->draining)) MHD_add_response_header(answer, "Connection", "close");
+    add_cors(request, answer);
+}
+
+static enum MHD_Result send_answer(struct vt_request *request) {
+    struct vt_response *response = &request->response;
+    if (response->status == 0) vt_request_fail(request, 500, "the request was not answered");
+    const char *body = response->static_body ? response->static_body : response->body.text;
+    size_t size = response->static_body ? response->static_size : response->body.length;
+    /* The body belongs to the request, which lives until the answer is sent. */
+    struct MHD_Response *answer = MHD_create_response_from_buffer(size, (void *)body, MHD_RESPMEM_PERSISTENT);
+    if (!answer) return MHD_NO;
+    add_headers(request, answer);
+    enum MHD_Result result = MHD_queue_response(request->connection, response->status, answer);
+    MHD_destroy_response(answer);
+    return result;
+}
+
+/* ---------------------------------------------------------------- what libmicrohttpd calls */
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+    const char *version, const char *piece, size_t *piece_size, void **state) {
+    struct vt_server *server = context;
+    struct vt_request *request = *state;
+    (void)version;
+    if (!request) {
+        request = *state = new_request(server, connection, method, path);
+        if (!request) return MHD_NO;
+        choose_route(request);
+        if (!request->response.status) admit(request);
+        /* A refusal is sent at once, and the connection closed instead of reading the body. */
+        return request->response.status ? send_answer(request) : MHD_YES;
+    }
+    if (*piece_size > 0) {
+        bool fine = take_piece(request, piece, *piece_size);
+        *piece_size = 0;
+        return fine ? MHD_YES : MHD_NO;
+    }
+    if (request->in_worker) return request->finished ? send_answer(request) : MHD_YES;
+    return process(request) ? send_answer(request) : MHD_YES;
+}
+
+static void completed(
+    void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why) {
+    struct vt_server *server = context;
+    struct vt_request *request = *state;
+    (void)connection;
+    (void)why;
+    if (!request) return;
+    uint64_t nanoseconds = vt_now_ns() - request->begin_ns;
+    if (request->response.status)
+        vt_observe_answer(&server->metrics, request->route, request->response.status, nanoseconds);
+    if (vt_setting_integer(server, VT_KEY_ACCESS_LOG)) vt_access_log(request, nanoseconds);
+    free_request(request);
+    *state = NULL;
+}
+
+enum vultus_status vt_http_start(struct vt_server *server, struct vultus_error *error) {
+    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
+        NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, server->listening, MHD_OPTION_NOTIFY_COMPLETED, completed,
+        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)vt_setting_integer(server, VT_KEY_MAX_CONNECTIONS),
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)vt_setting_integer(server, VT_KEY_IDLE_TIMEOUT),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_END);
+    if (!server->daemon) return vt_fail(error, VULTUS_ERROR_IO, "the HTTP server cannot be started");
+    return VULTUS_OK;
+}
+
+void vt_http_drain(struct vt_server *server) {
+    atomic_store(&server->draining, true);
+    MHD_quiesce_daemon(server->daemon);
+}
+
+void vt_http_stop(struct vt_server *server) {
+    if (server->daemon) MHD_stop_daemon(server->daemon);
+    server->daemon = NULL;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VT_SERVER_PICTURES_H
+#define VT_SERVER_PICTURES_H
+
+#include "fetch.h"
+#include "request.h"
+#include "vultus/vultus.h"
+#include "wanted.h"
+
+/* An encoded crop. */
+struct vt_encoded {
+    uint8_t *bytes;
+    size_t size;
+};
+
+/* One picture on its way: fetched or read, decoded, searched. */
+struct vt_picture_job {
+    struct vt_work work;
+    struct vt_fetch fetch;
+    struct vt_picture_set *set;
+    const struct vt_named_picture *named;
+    struct vultus_picture picture; /* pixels NULL where it failed; released by the set */
+    struct vultus_faces *faces;
+    struct vt_encoded *crops; /* of the faces, where they are wanted */
+    bool failed;              /* there is no picture, or it could not be searched */
+    bool wrong_size;          /* it is no crop, where one was wanted */
+    char *failure;            /* why, or NULL */
+    double stages[VT_STAGES];
+};
+
+/*
+ * The pictures of one request. `each` is called by a worker for every picture that could be decoded, several at once;
+ * `all` by the last one when every picture is done, also where the request was given up, which `over` tells. Lives in
+ * the request's arena; `all` calls vt_pictures_release.
+ */
+struct vt_picture_set {
+    struct vt_request *request;
+    struct vt_wanted *wanted;
+    struct vt_picture_job *jobs;
+    size_t count;
+    void (*each)(struct vt_picture_job *job);
+    void (*all)(struct vt_picture_set *set);
+    _Atomic int over; /* enum vt_over */
+    _Atomic size_t left;
+};
+
+/* The first `count` pictures of `wanted`. False: memory ran out, and the request's answer says so. */
+bool vt_pictures_start(struct vt_request *request, struct vt_wanted *wanted, size_t count,
+    void (*each)(struct vt_picture_job *), void (*all)(struct vt_picture_set *));
+void vt_pictures_release(struct vt_picture_set *set);
+
+/* Keeps a sentence as the job's failure. */
+void vt_picture_fail(struct vt_picture_job *job, const char *sentence);
+
+/* Searches the job's picture as the request wants it; for `each`. */
+void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "listen.h"
+#include "server_internal.h"
+
+enum { DRAIN_POLL_MS = 20 };
+
+static void ending_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+}
+
+void vt_serve_block_signals(void) {
+    sigset_t signals;
+    ending_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static enum vultus_status start_fetcher(struct vt_server *server, struct vultus_error *error) {
+    struct vt_fetcher_options options = {.allow_private = vt_setting_integer(server, VT_KEY_FETCH_PRIVATE),
+        .timeout_s = (int)vt_setting_integer(server, VT_KEY_FETCH_TIMEOUT),
+        .connections = (int)vt_setting_integer(server, VT_KEY_FETCH_CONNECTIONS),
+        .tries = (int)vt_setting_integer(server, VT_KEY_FETCH_TRIES),
+        .most_bytes = (size_t)vt_setting_integer(server, VT_KEY_MAX_PICTURE_BYTES),
+        .headers = vt_setting_string(server, VT_KEY_FETCH_HEADERS)};
+    return vt_fetcher_create(&options, &server->fetcher, error);
+}
+
+static enum vultus_status start(struct vt_server *server, struct vultus_error *error) {
+    const char *host = vt_setting_string(server, VT_KEY_HOST);
+    uint16_t port = (uint16_t)vt_setting_integer(server, VT_KEY_PORT);
+    enum vultus_status status =
+        vt_images_root_open(vt_setting_string(server, VT_KEY_IMAGES_ROOT), &server->images, error);
+    if (!status) status = vt_workers_create((int)vt_setting_integer(server, VT_KEY_WORKERS), &server->workers, error);
+    if (!status) status = start_fetcher(server, error);
+    if (!status) status = vt_listen(host, port, &server->listening, &server->port, error);
+    if (!status) status = vt_http_start(server, error);
+    return status;
+}
+
+static void tell_address(const struct vt_server *server) {
+    const char *host = vt_setting_string(server, VT_KEY_HOST);
+    fprintf(stderr, "vultus: serving http://%s:%u (%s, %s)\n", host, server->port, server->models.detector,
+        server->models.recogniser ? server->models.recogniser : "no recogniser");
+    fprintf(stderr, "vultus: try  curl -s -F file=@PHOTO.jpg http://%s:%u/multipart/draw_detections -o faces.jpg\n",
+        host, server->port);
+}
+
+static void wait_for_signal(void) {
+    sigset_t signals;
+    int received;
+    ending_signals(&signals);
+    sigwait(&signals, &received);
+}
+
+/* Requests in work are answered, or given up when the time is over. */
+static void drain(struct vt_server *server) {
+    uint64_t until = vt_now_ns() + (uint64_t)vt_setting_integer(server, VT_KEY_DRAIN_TIMEOUT) * 1000000000;
+    vt_http_drain(server);
+    while (atomic_load(&server->requests_in_work) > 0 && vt_now_ns() < until)
+        nanosleep(&(struct timespec){.tv_nsec = DRAIN_POLL_MS * 1000000}, NULL);
+}
+
+/* Fetches end first, which hands their pictures to the workers; these end when all is done; then nobody is suspended.
+ */
+static void stop(struct vt_server *server) {
+    vt_fetcher_destroy(server->fetcher);
+    vt_workers_destroy(server->workers);
+    vt_http_stop(server);
+    if (server->listening >= 0) close(server->listening);
+    vt_images_root_close(&server->images);
+}
+
+enum vultus_status vt_serve(const struct vt_configuration *configuration, struct vultus_runtime *runtime,
+    struct vultus_pipeline *pipeline, struct vultus_error *error) {
+    static struct vt_server server;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    server = (struct vt_server){.configuration = configuration,
+        .runtime = runtime,
+        .pipeline = pipeline,
+        .listening = -1,
+        .images = {.descriptor = -1},
+        .id_seed = (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec << 8 ^ (uint64_t)getpid() << 16};
+    vultus_pipeline_describe(pipeline, &server.models);
+    vt_serve_block_signals();
+    enum vultus_status status = start(&server, error);
+    if (!status) {
+        tell_address(&server);
+        vt_notify_manager("READY=1");
+        wait_for_signal();
+        vt_notify_manager("STOPPING=1");
+        drain(&server);
+    }
+    stop(&server);
+    return status;
+}
