@@ -76,7 +76,7 @@ stage_asan() {
     export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
     build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
     unit asan build-asan --timeout-multiplier 10
-    black_box asan build-asan tests/cli tests/server tests/conformance
+    black_box asan build-asan -m 'not heavy' tests/cli tests/server tests/conformance
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1

@@ -15,6 +15,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LONGEST_SECONDS = 600
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'heavy: memory and load, which sanitizers would only stretch; they leave it out')
+
+
 @pytest.fixture(scope='session')
 def root():
     return ROOT

@@ -173,6 +173,7 @@ def test_crops(vultus, starter, folder, whole, tmp_path):
     assert cv2.imread(str(tmp_path / 'crops1/0_0.jpg')).shape == (112, 112, 3) and '0-2_0.jpg' in one and '0-3_0.jpg' in one
 
 
+@pytest.mark.heavy
 def test_killed_at_random_moments(vultus, starter, folder, whole, tmp_path):
     """However often and whenever a run is killed, what it ends with is what it would have been."""
     out, generator, kills = tmp_path / 'faces.ndjson', random.Random(5), 0
@@ -270,6 +271,7 @@ def peak(vultus, *arguments):
     return usage.ru_maxrss
 
 
+@pytest.mark.heavy
 def test_memory_is_flat(vultus, starter, root, tmp_path):
     photo = cv2.resize(cv2.imread(str(root / 'examples/group.jpg')), (320, 240))
     for i in range(200):

@@ -118,6 +118,7 @@ def test_robust_full(vultus, models, photo, tmp_path):
     assert ', turned 270 degrees' in vultus('extract', *models, '--robust', 'full', tmp_path / 'side.png').out
 
 
+@pytest.mark.heavy
 def test_tile(vultus, models, group):
     [plain], [tiled] = extract(vultus, models, group), extract(vultus, models, '--tile', group)
     assert len(tiled['faces']) >= len(plain['faces'])
@@ -363,6 +364,7 @@ def test_draw_grid(vultus, models, group, tmp_path):
         assert sheet[y + 114:y + 130, x:x + 40].max() > 150, i
 
 
+@pytest.mark.heavy
 def test_bench_of_photos(vultus, models, photo, group):
     about = json.loads(vultus('bench', *models, '--seconds', '0.01', photo, group, '--json').out)
     assert set(about) == {'detector', 'recogniser', 'threads', 'photos'}

@@ -98,7 +98,9 @@ def detector(request, data, root):
 
 @pytest.fixture(scope='module')
 def pictures(data):
-    return [data / name for name in sorted(json.loads((data / 'golden/detections.json').read_text()))]
+    """A third of the golden pictures, and the one with the most faces."""
+    names = sorted(json.loads((data / 'golden/detections.json').read_text()))
+    return [data / name for i, name in enumerate(names) if i % 3 == 0 or 'lumia' in name]
 
 
 def test_every_anchor(vultus, detector, pictures, tmp_path):
@@ -152,6 +154,6 @@ def test_detections(vultus, detector, pictures):
 
 def test_compare_passes(vultus, data, root):
     for model in ('mobilefacenet', 'det_500m', 'scrfd_2.5g_bnkps'):
-        vultus('compare', data / f'models/{model}.onnx', *BF16, '--n-samples', '4')
+        vultus('compare', data / f'models/{model}.onnx', *BF16, '--n-samples', '2')
     for model in ('starter_det', 'starter_rec'):
-        vultus('compare', root / f'models/starter/{model}.onnx', *BF16, '--n-samples', '4')
+        vultus('compare', root / f'models/starter/{model}.onnx', *BF16, '--n-samples', '2')

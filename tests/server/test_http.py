@@ -309,6 +309,7 @@ def test_busy(narrow):
 
 # ---------------------------------------------------------------- load
 
+@pytest.mark.heavy
 def test_answers_under_load_are_those_alone(start):
     """Many clients at once get what each gets alone, byte for byte, and their faces share batches."""
     requests = [{'images': {'urls': [name] * n}, 'return_landmarks': True} for name in ('one.jpg', 'two.png') for n in (1, 2)]
