@@ -11,6 +11,8 @@
 
 enum { X, BIAS, SLOPE, RESIDUAL, Y };
 
+#define LARGEST_BLOCK 64 /* that plans may have */
+
 static float *floats(size_t count) {
     float *memory = vt_alloc_aligned(vt_round_up(count * sizeof(float), 64) + 64);
     if (memory == NULL) {
@@ -127,7 +129,7 @@ void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
     c->plan.steps = &c->step;
     c->plan.n_steps = 1;
 
-    size_t padded = (size_t)vt_round_up((size_t)spec->channels, VT_CPU_BF16_BLOCK);
+    size_t padded = vt_round_up((size_t)spec->channels, LARGEST_BLOCK);
     enum vt_dtype dtype = c->values[X].dtype;
     c->border = floats(padded);
     for (size_t i = 0; i < padded && spec->border; i++) c->border[i] = rounded(dtype, noise(&state));
