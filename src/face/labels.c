@@ -30,12 +30,13 @@ static struct vt_area area_of(const struct vt_face_box *face) {
 
 /* What of a face must stay visible under its own label: from its eyes to its mouth. */
 static struct vt_area features_of(const struct vt_face_box *face) {
-    struct vt_area area = {INFINITY, INFINITY, -INFINITY, -INFINITY};
-    for (int i = 0; i < VT_LANDMARKS; i++) {
-        area.left = fmin(area.left, face->landmarks[i][0]);
-        area.right = fmax(area.right, face->landmarks[i][0]);
-        area.top = fmin(area.top, face->landmarks[i][1]);
-        area.bottom = fmax(area.bottom, face->landmarks[i][1]);
+    const float(*points)[2] = face->landmarks;
+    struct vt_area area = {points[0][0], points[0][1], points[0][0], points[0][1]};
+    for (int i = 1; i < VT_LANDMARKS; i++) {
+        if (points[i][0] < area.left) area.left = points[i][0];
+        if (points[i][0] > area.right) area.right = points[i][0];
+        if (points[i][1] < area.top) area.top = points[i][1];
+        if (points[i][1] > area.bottom) area.bottom = points[i][1];
     }
     double space = (face->box[2] - face->box[0]) / 20;
     return (struct vt_area){area.left - space, area.top - space, area.right + space, area.bottom + space};
