@@ -4,6 +4,8 @@ BUILD := build
 MODELS ?= det_500m scrfd_2.5g_bnkps mobilefacenet
 VULTUS_TEST_DATA ?= $(CURDIR)/../shared
 export VULTUS_TEST_DATA
+# Every folder's build shares objects through ccache where that is installed.
+export CCACHE_NOHASHDIR := 1
 
 .PHONY: all run serve test fuzz bench clean setup
 

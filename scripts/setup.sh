@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing on Debian 12: setup.sh [build] [tests] [aarch64]
 #   build    compiler, meson, and the libraries that vultus and its unit tests link
-#   tests    clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
+#   tests    ccache, clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
 #   aarch64  cross compiler, emulator, and the libraries for aarch64 in build-aarch64-sysroot, which no other build sees
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,9 +11,9 @@ libraries=(libssl-dev libxxhash-dev libjansson-dev libyaml-dev libjpeg62-turbo-d
     libgif-dev libtiff-dev libheif-dev libarchive-dev libmsgpack-dev libmicrohttpd-dev libcurl4-openssl-dev libminizip-dev libcmocka-dev)
 build_packages=(build-essential pkg-config meson ninja-build git libdnnl-dev "${libraries[@]}")
 cross_packages=(pkg-config meson ninja-build gcc-aarch64-linux-gnu qemu-user)
-test_packages=(clang clang-format libclang-rt-dev llvm python3 python3-venv)
+test_packages=(ccache clang clang-format libclang-rt-dev llvm python3 python3-venv)
 # Versions the expected results were made with; only tests use them.
-python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8'
+python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8' 'pytest-xdist>=3.5'
     'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
     'setuptools>=68' 'wheel>=0.40')
 

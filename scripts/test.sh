@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Every test in every build. usage: test.sh [STAGE...]; stages: default style cli server golden conformance models python
-# asan tsan clang nocompiler noonednn aarch64
+# asan tsan clang nocompiler aarch64
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
@@ -11,6 +11,8 @@ export PYTHON=${PYTHON:-$PWD/.venv/bin/python}
 VULTUS_TEST_DATA=$(realpath -m "${VULTUS_TEST_DATA:-../shared}")
 export VULTUS_TEST_DATA
 jobs=$(nproc)
+# Builds of the same sources share objects through ccache, whatever their folder is called.
+export CCACHE_NOHASHDIR=1
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
 threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
@@ -58,7 +60,7 @@ unit() {
 black_box() {
     local stage=$1 folder=$2
     shift 2
-    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rfEs --tb=short -p no:cacheprovider --junitxml="$results/$stage-pytest.xml" "$@"
+    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rfEs --tb=short -p no:cacheprovider -n "$jobs" --dist loadfile --junitxml="$results/$stage-pytest.xml" "$@"
     [ -f "$results/$stage-pytest.xml" ] || broken "$stage" "pytest"
 }
 
@@ -90,13 +92,13 @@ stage_tsan() {
     black_box tsan build-tsan tests/cli/test_examples.py
     black_box tsan-server build-tsan tests/server/test_http.py
 }
-stage_clang() { CC=clang build clang build-clang -Dwerror=true && unit clang build-clang; }
+# The other compiler, and at the same time the engine without oneDNN.
+stage_clang() { CC=clang build clang build-clang -Dwerror=true -Donednn=disabled && unit clang build-clang; }
 stage_nocompiler() {
     build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled -Ddownload=disabled || return
     unit nocompiler build-nocompiler
     black_box nocompiler build-nocompiler tests/nocompiler
 }
-stage_noonednn() { build noonednn build-noonednn -Donednn=disabled && unit noonednn build-noonednn; }
 # Cross-built and emulated. What would take minutes under the emulator is left out.
 stage_aarch64() {
     if [ "$(uname -m)" = aarch64 ]; then
@@ -116,7 +118,7 @@ stage_aarch64() {
     VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
 }
 
-[ $# -gt 0 ] || set -- default style cli server golden conformance models python asan tsan clang nocompiler noonednn aarch64
+[ $# -gt 0 ] || set -- default style cli server golden conformance models python asan tsan clang nocompiler aarch64
 mkdir -p "$results"
 rm -f "$results"/*
 [ -d "$VULTUS_TEST_DATA/models" ] ||

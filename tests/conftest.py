@@ -8,11 +8,18 @@ import os
 import pathlib
 import shlex
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LONGEST_SECONDS = 600
+MEASURED_START = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 def pytest_configure(config):
@@ -67,6 +74,13 @@ class Program:
     def start(self, *arguments, environment=None):
         return subprocess.Popen([*self.command, *map(_text, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env={**self.environment, **(environment or {})})
+
+    def peak_kib(self, *arguments):
+        """KiB of memory that a call had at most. A small process starts it: a process inherits the peak of the one that forks it."""
+        done = subprocess.run([sys.executable, '-c', MEASURED_START, *self.command, *map(_text, arguments)], env=self.environment,
+                              capture_output=True, timeout=LONGEST_SECONDS)
+        assert done.returncode == 0, done.stderr.decode(errors='replace')
+        return int(done.stdout)
 
     def fails(self, *arguments, **more):
         """Exit code 1 and one sentence; returns it."""

@@ -261,16 +261,6 @@ def test_wrong_usage(vultus, starter, folder, tmp_path):
     assert 'absent' in vultus.fails('extract', *starter, folder / '0.jpg', '--out', tmp_path / 'absent/faces.ndjson')
 
 
-def peak(vultus, *arguments):
-    """KiB of memory that a call had at most."""
-    process = subprocess.Popen([*vultus.command, *map(str, arguments)], env=vultus.environment, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
-
-
 @pytest.mark.heavy
 def test_memory_is_flat(vultus, starter, root, tmp_path):
     photo = cv2.resize(cv2.imread(str(root / 'examples/group.jpg')), (320, 240))
@@ -278,5 +268,6 @@ def test_memory_is_flat(vultus, starter, root, tmp_path):
         path = tmp_path / ('few' if i < 20 else 'many') / f'{i}.jpg'
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), photo)
-    few, many = (peak(vultus, 'extract', *starter, tmp_path / name, '--jobs', 2, '--out', tmp_path / f'{name}.npz') for name in ('few', 'many'))
+    few, many = (vultus.peak_kib('extract', *starter, tmp_path / name, '--jobs', 2, '--out', tmp_path / f'{name}.npz')
+                 for name in ('few', 'many'))
     assert many < few + (20 << 10) and many < 400 << 10
