@@ -99,14 +99,24 @@ static bool is_reshape(enum vt_op op) {
            op == VT_OP_IDENTITY || op == VT_OP_DROPOUT;
 }
 
+static bool is_plain_activation(const struct vt_node *n) {
+    enum vt_activation kind = vt_rewrite_activation(n).kind;
+    return kind != VT_ACT_NONE && kind != VT_ACT_PRELU;
+}
+
 /*
- * Whether nothing but the network's outputs and what moves data reads the value: then it is kept in float32. A box is a
- * few numbers times a stride of up to 32 pixels, and scores rounded to 8 bits would be equal where their order counts.
+ * Whether nothing but the network's outputs and what moves data reads the value, also behind up to `hops` of a Split
+ * and activations: then it is kept in float32. A box is a few numbers times a stride of up to 32 pixels, and scores
+ * rounded to 8 bits would be equal where their order counts.
  */
-static bool leaves_planes(const struct vt_lowering *l, const struct vt_value *value) {
-    for (const struct vt_node *n = l->graph->first; n; n = n->next)
-        for (size_t i = 0; i < n->n_inputs; i++)
-            if (n->inputs[i] == value && n->op != VT_OP_TRANSPOSE && !is_reshape(n->op)) return false;
+static bool leaves_planes(const struct vt_lowering *l, const struct vt_value *value, int hops) {
+    for (const struct vt_node *n = l->graph->first; n; n = n->next) {
+        bool reads = false, passes_on = hops > 0 && (n->op == VT_OP_SPLIT || is_plain_activation(n));
+        for (size_t i = 0; i < n->n_inputs; i++) reads = reads || n->inputs[i] == value;
+        if (!reads || n->op == VT_OP_TRANSPOSE || is_reshape(n->op)) continue;
+        for (size_t i = 0; passes_on && i < n->n_outputs; i++) passes_on = leaves_planes(l, n->outputs[i], hops - 1);
+        if (!passes_on) return false;
+    }
     return true;
 }
 
@@ -140,7 +150,7 @@ static struct vt_plan_step *lower_conv(struct vt_lowering *l, const struct vt_no
     if (inputs[0] == VT_PLAN_NONE || (input(n, 2) && inputs[1] == VT_PLAN_NONE) ||
         (input(n, 4) && inputs[2] == VT_PLAN_NONE) || (input(n, 5) && inputs[3] == VT_PLAN_NONE))
         return NULL;
-    l->representations[n->outputs[0]->index].float32 = leaves_planes(l, n->outputs[0]);
+    l->representations[n->outputs[0]->index].float32 = leaves_planes(l, n->outputs[0], 2);
     struct vt_plan_step *step = emit(
         l, transposed ? VT_STEP_CONV_TRANSPOSE : VT_STEP_CONV, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
     if (!step) return NULL;
@@ -294,6 +304,7 @@ static struct vt_plan_step *lower_activation(
         vt_lower_channel_constant(l, "scale", ones, dims[1]), vt_lower_channel_constant(l, "shift", zeros, dims[1]),
         VT_PLAN_NONE};
     if (inputs[0] == VT_PLAN_NONE || inputs[1] == VT_PLAN_NONE || inputs[2] == VT_PLAN_NONE) return NULL;
+    l->representations[n->outputs[0]->index].float32 = l->representations[n->inputs[0]->index].float32;
     struct vt_plan_step *step = emit(l, VT_STEP_AFFINE, n, inputs, 4, vt_lower_new_blocked(l, n->outputs[0]));
     if (!step) return NULL;
     step->params.tail.act1 = activation.kind;
@@ -304,20 +315,21 @@ static struct vt_plan_step *lower_activation(
 
 /* ------------------------------------------------------------ moving data */
 
-/* All of them planes of one element type, joined or split along their channels. */
-static bool moves_channels(const struct vt_lowering *l, const struct vt_node *n, const struct vt_value *whole,
-    struct vt_value *const *parts, size_t n_parts) {
+/* All of them planes, joined or split along their channels. */
+static bool moves_channels(
+    const struct vt_node *n, const struct vt_value *whole, struct vt_value *const *parts, size_t n_parts) {
     int64_t axis = vt_attr_int(&n->attrs, "axis", 0);
     if ((axis != 1 && axis != -3) || !vt_lower_can_block(whole) || n_parts > VT_PLAN_MAX_OPERANDS) return false;
     for (size_t i = 0; i < n_parts; i++)
-        if (!parts[i] || !vt_lower_can_block(parts[i]) || l->representations[parts[i]->index].float32) return false;
-    return !l->representations[whole->index].float32;
+        if (!parts[i] || !vt_lower_can_block(parts[i])) return false;
+    return true;
 }
 
 static bool concat_is_blocked(const struct vt_lowering *l, const struct vt_node *n) {
     for (size_t i = 0; i < n->n_inputs; i++)
-        if (!n->inputs[i] || !vt_lower_has_blocked(l, n->inputs[i])) return false;
-    return moves_channels(l, n, n->outputs[0], n->inputs, n->n_inputs);
+        if (!n->inputs[i] || !vt_lower_has_blocked(l, n->inputs[i]) || l->representations[n->inputs[i]->index].float32)
+            return false;
+    return moves_channels(n, n->outputs[0], n->inputs, n->n_inputs);
 }
 
 static struct vt_plan_step *lower_concat(struct vt_lowering *l, const struct vt_node *n) {
@@ -332,6 +344,8 @@ static struct vt_plan_step *lower_concat(struct vt_lowering *l, const struct vt_
 static struct vt_plan_step *lower_split(struct vt_lowering *l, const struct vt_node *n) {
     uint32_t x = vt_lower_blocked(l, n->inputs[0], no_pad, NULL);
     if (x == VT_PLAN_NONE) return NULL;
+    for (size_t i = 0; i < n->n_outputs; i++)
+        l->representations[n->outputs[i]->index].float32 = l->representations[n->inputs[0]->index].float32;
     struct vt_plan_step *step = emit(l, VT_STEP_SPLIT, n, &x, 1, vt_lower_new_blocked(l, n->outputs[0]));
     for (size_t i = 1; step && i < n->n_outputs; i++)
         if (!vt_lower_add_output(l, vt_lower_new_blocked(l, n->outputs[i]))) return NULL;
@@ -367,7 +381,7 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
         if (concat_is_blocked(l, n)) return lower_concat(l, n);
         break;
     case VT_OP_SPLIT:
-        if (is_plane(l, n) && moves_channels(l, n, n->inputs[0], n->outputs, n->n_outputs)) return lower_split(l, n);
+        if (is_plane(l, n) && moves_channels(n, n->inputs[0], n->outputs, n->n_outputs)) return lower_split(l, n);
         break;
     case VT_OP_FUSED_GEMM:
         if (gemm_is_packed(n)) return lower_gemm(l, n);
@@ -416,8 +430,7 @@ static struct vt_plan_step *lower(struct vt_lowering *l, const struct vt_node *n
         return NULL;
     }
     struct vt_rewrite_activation activation = vt_rewrite_activation(n);
-    if (activation.kind != VT_ACT_NONE && activation.kind != VT_ACT_PRELU && is_plane(l, n))
-        return lower_activation(l, n, activation);
+    if (is_plain_activation(n) && is_plane(l, n)) return lower_activation(l, n, activation);
     return lower_reference(l, n);
 }
 

@@ -30,7 +30,13 @@ vt_pass vt_pass_canonicalise;
 /* Activation and residual Add join the fused operator before them. */
 vt_pass vt_pass_fuse_tail;
 
-/* All of the above in order, to a fixed point. */
+/*
+ * Narrow convolutions of one map with the same window become one, and a Split: the heads of a detector's level. Wants
+ * what the passes above leave, since a Mul behind a part could not be folded any more.
+ */
+vt_pass vt_pass_join_convolutions;
+
+/* All of the above in order, to a fixed point; joined is what is left then. */
 enum vultus_status vt_pass_run_all(struct vt_graph *graph, struct vultus_error *error);
 
 #endif

@@ -12,8 +12,8 @@ static vt_pass *const passes[] = {
     vt_pass_fuse_tail,
 };
 
-/* Every rewrite removes a node, moves it forward or brings it into its final form, so rounds end; this is for our own
- * bugs. */
+/* Every rewrite removes a node, moves it forward, joins some or brings it into its final form, so rounds end; this is
+ * for our own bugs. */
 #define MOST_ROUNDS 1000
 
 enum vultus_status vt_pass_run_all(struct vt_graph *graph, struct vultus_error *error) {
@@ -26,6 +26,7 @@ enum vultus_status vt_pass_run_all(struct vt_graph *graph, struct vultus_error *
                 graph->n_nodes, MOST_ROUNDS);
         for (size_t i = 0; !status && i < sizeof passes / sizeof *passes; i++)
             status = passes[i](graph, &changed, error);
+        if (!status && changed == 0) status = vt_pass_join_convolutions(graph, &changed, error);
     }
     return status;
 }

@@ -67,11 +67,13 @@ static void test_detector_head(void **state) {
         output(t, NODE(t, i == 0 ? VT_OP_SIGMOID : VT_OP_IDENTITY, NO_ATTRS, y));
     }
     expect_all_passes(t);
-    assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV), 3);
+    assert_int_equal(count_nodes(t->graph, VT_OP_FUSED_CONV), 2);
     assert_int_equal(count_nodes(t->graph, VT_OP_GROUP_NORM), 1);
+    assert_int_equal(count_nodes(t->graph, VT_OP_SPLIT), 1);
+    assert_int_equal(count_nodes(t->graph, VT_OP_SIGMOID), 1);
     assert_int_equal(count_nodes(t->graph, VT_OP_TRANSPOSE), 2);
     assert_int_equal(count_nodes(t->graph, VT_OP_RESHAPE), 2);
-    assert_int_equal(t->graph->n_nodes, 8);
+    assert_int_equal(t->graph->n_nodes, 9);
 }
 
 /* Two levels of a feature pyramid: the shape chain goes, Resize and its Add stay for lowering. */
@@ -189,13 +191,14 @@ static void expect_network(
     expect_network(t, file, side, (struct expected_count[]){__VA_ARGS__}, COUNT((struct expected_count[]){__VA_ARGS__}))
 
 static void test_det_500m(void **state) {
-    EXPECT_NETWORK(*state, "det_500m.onnx", 96, {VT_OP_FUSED_CONV, 60}, {VT_OP_RESIZE, 2}, {VT_OP_ADD, 2},
-        {VT_OP_TRANSPOSE, 9}, {VT_OP_RESHAPE, 9});
+    EXPECT_NETWORK(*state, "det_500m.onnx", 96, {VT_OP_FUSED_CONV, 54}, {VT_OP_RESIZE, 2}, {VT_OP_ADD, 2},
+        {VT_OP_SPLIT, 3}, {VT_OP_SIGMOID, 3}, {VT_OP_TRANSPOSE, 9}, {VT_OP_RESHAPE, 9});
 }
 
 static void test_scrfd_2_5g(void **state) {
-    EXPECT_NETWORK(*state, "scrfd_2.5g_bnkps.onnx", 96, {VT_OP_FUSED_CONV, 57}, {VT_OP_RESIZE, 2}, {VT_OP_ADD, 2},
-        {VT_OP_MAX_POOL, 1}, {VT_OP_AVERAGE_POOL, 3}, {VT_OP_TRANSPOSE, 9}, {VT_OP_RESHAPE, 9});
+    EXPECT_NETWORK(*state, "scrfd_2.5g_bnkps.onnx", 96, {VT_OP_FUSED_CONV, 51}, {VT_OP_RESIZE, 2}, {VT_OP_ADD, 2},
+        {VT_OP_SPLIT, 3}, {VT_OP_SIGMOID, 3}, {VT_OP_MAX_POOL, 1}, {VT_OP_AVERAGE_POOL, 3}, {VT_OP_TRANSPOSE, 9},
+        {VT_OP_RESHAPE, 9});
 }
 
 static void test_mobilefacenet(void **state) {
