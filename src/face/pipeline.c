@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/checked.h"
 #include "base/clock.h"
 #include "face/attributes.h"
 
@@ -57,9 +58,10 @@ static enum vultus_status align_faces(const struct vt_pipeline *pipeline, struct
     uint64_t start = vt_now_ns();
     enum vultus_status status = VULTUS_OK;
     size_t count = analysis->count;
-    size_t crop_bytes = 3 * (size_t)pipeline->crop_width * (size_t)pipeline->crop_height;
+    size_t crop_bytes = 3 * (size_t)pipeline->crop_width * (size_t)pipeline->crop_height, bytes;
     struct align_job job = {pipeline, view, method, analysis, calloc(count, sizeof *job.errors)};
-    analysis->crop_pixels = calloc(count, crop_bytes);
+    analysis->crop_pixels =
+        vt_mul_size(count, crop_bytes, &bytes) ? malloc(bytes) : NULL; /* each crop is written whole */
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
     else

@@ -3,9 +3,15 @@
 
 #include <string.h>
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 /* Four lanes by the compiler's vector extension: SSE2 or AVX on x86-64, NEON on ARM, without a line for any of them. */
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
+typedef uint64_t u64x2 __attribute__((vector_size(16)));
 typedef int16_t i16x4 __attribute__((vector_size(8)));
 typedef uint16_t u16x4 __attribute__((vector_size(8)));
 typedef int16_t i16x8 __attribute__((vector_size(16)));
@@ -142,32 +148,59 @@ static void row_to_planes(const uint8_t *restrict bgrx, int width, const struct 
     }
 }
 
+/* Upper halves of positions are whole parts, and of the lower ones a float holds 24 bits. */
+static inline void split_positions(u64x2 near, u64x2 far, i32x4 *whole, f32x4 *fraction) {
+    *whole = __builtin_shufflevector((i32x4)near, (i32x4)far, 1, 3, 5, 7);
+    u32x4 lower = (u32x4)__builtin_shufflevector((i32x4)near, (i32x4)far, 0, 2, 4, 6);
+    *fraction = __builtin_convertvector((i32x4)(lower >> 8), f32x4) * 0x1p-24f;
+}
+
 static void place_points(int64_t start, int64_t step, size_t count, int32_t *restrict whole, float *restrict fraction) {
-    for (size_t i = 0; i < count; i++) {
-        int64_t position = start + step * (int64_t)i;
-        whole[i] = (int32_t)(position >> 32);
-        fraction[i] = (float)(int32_t)((uint32_t)position >> 8) * 0x1p-24f; /* the 24 bits that a float holds */
+    uint64_t first = (uint64_t)start, by = (uint64_t)step;
+    u64x2 near = {first, first + by}, far = near + 2 * by;
+    i32x4 upper;
+    f32x4 parts;
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4, near += 4 * by, far += 4 * by) {
+        split_positions(near, far, &upper, &parts);
+        memcpy(whole + i, &upper, sizeof upper);
+        memcpy(fraction + i, &parts, sizeof parts);
     }
+    if (i == count) return;
+    split_positions(near, far, &upper, &parts);
+    memcpy(whole + i, &upper, (count - i) * sizeof *whole);
+    memcpy(fraction + i, &parts, (count - i) * sizeof *fraction);
+}
+
+/* upper + (lower - upper) * fraction of two pixels that lie side by side, six bytes; eight are read. */
+static inline void blend_pairs(const uint8_t *upper, const uint8_t *lower, float fraction, f32x4 *left, f32x4 *right) {
+#ifdef __AVX2__
+    __m256 above = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)upper)));
+    __m256 below = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)lower)));
+    __m256 both = above + (below - above) * fraction;
+    *left = _mm256_castps256_ps128(both);
+    *right = _mm256_castps256_ps128(_mm256_permutevar8x32_ps(both, _mm256_setr_epi32(3, 4, 5, 6, 7, 7, 7, 7)));
+#else
+    f32x4 upper_left = load_pixel(upper), upper_right = load_pixel(upper + 3);
+    *left = upper_left + (load_pixel(lower) - upper_left) * fraction;
+    *right = upper_right + (load_pixel(lower + 3) - upper_right) * fraction;
+#endif
 }
 
 static void sample_points(const uint8_t *restrict pixels, size_t stride, const struct vt_sample_row *row, size_t first,
     size_t end, uint8_t *restrict bgr) {
     enum { CHUNK = 64 };
-    float samples[4 * CHUNK];
-    uint8_t rounded[4 * CHUNK];
+    float samples[3 * CHUNK + 1]; /* each pixel's fourth number gives way to the next pixel */
     for (; first < end; first += CHUNK) {
         size_t n = end - first < CHUNK ? end - first : CHUNK;
         for (size_t i = 0; i < n; i++) {
             const uint8_t *upper = pixels + (size_t)row->y[first + i] * stride + 3 * (size_t)row->x[first + i];
-            const uint8_t *lower = upper + stride;
-            f32x4 upper_left = load_pixel(upper), upper_right = load_pixel(upper + 3);
-            f32x4 left = upper_left + (load_pixel(lower) - upper_left) * row->fy[first + i];
-            f32x4 right = upper_right + (load_pixel(lower + 3) - upper_right) * row->fy[first + i];
+            f32x4 left, right;
+            blend_pairs(upper, upper + stride, row->fy[first + i], &left, &right);
             f32x4 sample = left + (right - left) * row->fx[first + i];
-            memcpy(samples + 4 * i, &sample, sizeof sample);
+            memcpy(samples + 3 * i, &sample, sizeof sample);
         }
-        round_sums(samples, rounded, 4 * n);
-        for (size_t i = 0; i < n; i++) memcpy(bgr + 3 * (first + i), rounded + 4 * i, 3);
+        round_sums(samples, bgr + 3 * first, 3 * n);
     }
 }
 

@@ -37,10 +37,10 @@ struct vt_image_kernels {
     /* BGRX to normalised planes, `plane_stride` floats apart. */
     void (*row_to_planes)(const uint8_t *bgrx, int width, const struct vt_normalisation *normalisation, float *planes,
         size_t plane_stride);
-    /* start + i * step, all in 2^-32 pixels, as whole part and fraction. No sum may overflow. */
+    /* start + i * step, all in 2^-32 pixels, as whole part and fraction. */
     void (*place_points)(int64_t start, int64_t step, size_t count, int32_t *whole, float *fraction);
-    /* Bilinear samples of a BGR picture at points [first, end) to bgr + 3 * first; a byte after each point's right
-     * pixels is read. */
+    /* Bilinear samples of a BGR picture at points [first, end) to bgr + 3 * first; two bytes after each point's
+     * right pixels are read. */
     void (*sample_points)(
         const uint8_t *pixels, size_t stride, const struct vt_sample_row *row, size_t first, size_t end, uint8_t *bgr);
 };

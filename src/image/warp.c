@@ -43,7 +43,7 @@ static void sample_exact(const struct vt_image *source, const struct vt_sample_r
     }
 }
 
-/* The kernel reads a byte past the right pixel: one column is spared. */
+/* The kernel reads two bytes past the right pixel: one column is spared. */
 static bool is_inside(const struct vt_image *source, const struct vt_sample_row *row, int i) {
     return row->x[i] >= 0 && row->x[i] < source->width - 2 && row->y[i] >= 0 && row->y[i] < source->height - 1;
 }
