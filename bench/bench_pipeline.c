@@ -7,39 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common.h"
 #include "vultus/vultus.h"
 
 #define MOST_REPEATS 1000
 enum { DECODE, LETTERBOX, DETECT, NMS, CROP, EMBED, TOTAL, STAGES };
 static const char *const stage_names[STAGES] = {"decode", "resize", "detect", "nms", "crop", "embed", "total"};
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void give_up(const struct vultus_error *error) {
     fprintf(stderr, "bench_pipeline: %s\n", error->text);
     exit(1);
-}
-
-static void *read_all(const char *path, size_t *size) {
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0) return NULL;
-    *size = (size_t)ftell(f);
-    rewind(f);
-    void *bytes = malloc(*size + 1);
-    if (bytes && fread(bytes, 1, *size, f) != *size) *size = 0;
-    fclose(f);
-    return bytes;
 }
 
 static size_t once(struct vultus_runtime *runtime, struct vultus_pipeline *pipeline, const void *bytes, size_t size,

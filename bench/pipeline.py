@@ -49,7 +49,7 @@ def load_table(options, models):
     print("\n| model | onnxruntime session creation ms | ... plus first run | vultus open + first run ms | ratio to creation |")
     print("| --- | --- | --- | --- | --- |")
     for model in models:
-        build = subprocess.run([os.path.join(options.build, "vultus"), "build", model, "--threads", str(options.threads), "--json"],
+        build = subprocess.run([os.path.join(options.build, "tools", "vultus"), "build", model, "--threads", str(options.threads), "--json"],
                                check=True, capture_output=True, text=True).stdout
         plan = json.loads(build)["path"]
         peer, ours = [], []
