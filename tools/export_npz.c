@@ -32,13 +32,33 @@ enum column {
     NORM,
     EMBEDDING,
     FAILURE,
+    FIRST_ATTRIBUTE,
+    MASK = FIRST_ATTRIBUTE,
+    MASK_PROBABILITY,
+    NO_MASK_PROBABILITY,
+    LIVE,
+    LIVE_PROBABILITY,
+    GENDER,
+    AGE,
+    QUALITY,
+    QUALITY_NORM,
+    QUALITY_SHARPNESS,
+    QUALITY_SIZE,
+    QUALITY_YAW,
+    QUALITY_PITCH,
+    QUALITY_ROLL,
+    QUALITY_NORM_PART,
+    QUALITY_SHARPNESS_PART,
+    QUALITY_SIZE_PART,
+    QUALITY_POSE_PART,
     COLUMNS
 };
 static const struct {
     const char *name;
     enum kind kind;
     bool of_faces;
-    const char *shape; /* of a row, as NumPy writes it after the number of rows; NULL: as found */
+    const char *shape;   /* of a row, as NumPy writes it after the number of rows; NULL: as found */
+    const char *path[3]; /* of an attribute below a face's attributes, as far as it is not NULL */
 } layout[COLUMNS] = {
     [FILE_NAME] = {"file", TEXTS, false, ""},
     [ERROR] = {"error", TEXTS, false, ""},
@@ -54,11 +74,30 @@ static const struct {
     [NORM] = {"norm", FLOATS, true, ""},
     [EMBEDDING] = {"embedding", FLOATS, true, NULL},
     [FAILURE] = {"failure", TEXTS, true, ""},
+    [MASK] = {"mask", INTEGERS, true, "", {"mask", "mask"}},
+    [MASK_PROBABILITY] = {"mask_probability", FLOATS, true, "", {"mask", "probability"}},
+    [NO_MASK_PROBABILITY] = {"no_mask_probability", FLOATS, true, "", {"mask", "no_mask_probability"}},
+    [LIVE] = {"live", INTEGERS, true, "", {"liveness", "live"}},
+    [LIVE_PROBABILITY] = {"live_probability", FLOATS, true, "", {"liveness", "probability"}},
+    [GENDER] = {"gender", TEXTS, true, "", {"gender_age", "gender"}},
+    [AGE] = {"age", INTEGERS, true, "", {"gender_age", "age"}},
+    [QUALITY] = {"quality", FLOATS, true, "", {"quality", "overall"}},
+    [QUALITY_NORM] = {"quality_norm", FLOATS, true, "", {"quality", "norm"}},
+    [QUALITY_SHARPNESS] = {"quality_sharpness", FLOATS, true, "", {"quality", "sharpness"}},
+    [QUALITY_SIZE] = {"quality_size", FLOATS, true, "", {"quality", "size"}},
+    [QUALITY_YAW] = {"quality_yaw", FLOATS, true, "", {"quality", "yaw"}},
+    [QUALITY_PITCH] = {"quality_pitch", FLOATS, true, "", {"quality", "pitch"}},
+    [QUALITY_ROLL] = {"quality_roll", FLOATS, true, "", {"quality", "roll"}},
+    [QUALITY_NORM_PART] = {"quality_norm_part", FLOATS, true, "", {"quality", "parts", "norm"}},
+    [QUALITY_SHARPNESS_PART] = {"quality_sharpness_part", FLOATS, true, "", {"quality", "parts", "sharpness"}},
+    [QUALITY_SIZE_PART] = {"quality_size_part", FLOATS, true, "", {"quality", "parts", "size"}},
+    [QUALITY_POSE_PART] = {"quality_pose_part", FLOATS, true, "", {"quality", "parts", "pose"}},
 };
 
 struct table {
     FILE *columns[COLUMNS];  /* numbers as they are; texts as UTF-32 with a final 0 */
     size_t longest[COLUMNS]; /* text, in characters */
+    bool seen[COLUMNS];      /* attributes that some face has; the others are not written */
     size_t photos, faces, dimension;
     const char *path;
 };
@@ -101,6 +140,24 @@ static void put_text(struct table *table, enum column column, const json_t *valu
     if (length > table->longest[column]) table->longest[column] = length;
 }
 
+/* What a face lacks is NaN, -1 or an empty text. */
+static void put_attribute(struct table *table, enum column column, const json_t *attributes) {
+    const json_t *value = attributes;
+    for (size_t i = 0; i < sizeof layout[column].path / sizeof(char *) && layout[column].path[i]; i++)
+        value = json_object_get(value, layout[column].path[i]);
+    table->seen[column] |= value != NULL;
+    switch (layout[column].kind) {
+    case FLOATS: put_float(table, column, value); break;
+    case TEXTS: put_text(table, column, value); break;
+    case INTEGERS:
+        put_integer(table, column,
+            json_is_boolean(value)   ? json_is_true(value)
+            : json_is_integer(value) ? json_integer_value(value)
+                                     : -1);
+        break;
+    }
+}
+
 static void put_face(struct table *table, const json_t *face) {
     put_integer(table, PHOTO, (json_int_t)table->photos);
     put_floats(table, BOX, json_object_get(face, "bbox"), 4);
@@ -112,6 +169,8 @@ static void put_face(struct table *table, const json_t *face) {
     put_float(table, NORM, json_object_get(face, "norm"));
     put_floats(table, EMBEDDING, json_object_get(face, "embedding"), table->dimension);
     put_text(table, FAILURE, json_object_get(face, "failure"));
+    for (int c = FIRST_ATTRIBUTE; c < COLUMNS; c++)
+        put_attribute(table, (enum column)c, json_object_get(face, "attributes"));
     table->faces++;
 }
 
@@ -209,6 +268,7 @@ static bool pack_table(struct table *table, zipFile zip) {
     struct archive archive = {zip, false};
     for (int c = 0; c < COLUMNS && !archive.failed; c++) {
         char name[32];
+        if (c >= FIRST_ATTRIBUTE && !table->seen[c]) continue;
         snprintf(name, sizeof name, "%s.npy", layout[c].name);
         rewind(table->columns[c]);
         archive.failed = zipOpenNewFileInZip64(zip, name, &(zip_fileinfo){.dosDate = 0x21}, NULL, 0, NULL, 0, NULL,

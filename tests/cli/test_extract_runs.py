@@ -112,6 +112,26 @@ def test_msgpack(vultus, starter, folder, whole, tmp_path):
         assert list(msgpack.Unpacker(stream)) == [as_float32(json.loads(line)) for line in whole.splitlines()]
 
 
+def test_attributes_in_files(vultus, starter, folder, tmp_path):
+    """The records' attributes, column by column; only those that were asked for."""
+    msgpack = pytest.importorskip('msgpack')
+    for suffix in ('ndjson', 'npz', 'msgpack'):
+        run(vultus, starter, folder, '--recursive', '--attributes', 'quality', '--out', tmp_path / f'faces.{suffix}')
+    records = [json.loads(line) for line in (tmp_path / 'faces.ndjson').open()]
+    told = [face['attributes']['quality'] for record in records for face in record.get('faces', [])]
+    assert len(told) > 15
+    table = np.load(tmp_path / 'faces.npz')
+    flat = {'quality': 'overall', **{f'quality_{k}': k for k in ('norm', 'sharpness', 'size', 'yaw', 'pitch', 'roll')}}
+    for column, key in flat.items():
+        assert np.array_equal(table[column], np.array([q[key] for q in told], np.float32)), column
+    for part in ('norm', 'sharpness', 'size', 'pose'):
+        wanted = np.array([np.nan if q['parts'][part] is None else q['parts'][part] for q in told], np.float32)
+        assert np.array_equal(table[f'quality_{part}_part'], wanted, equal_nan=True), part
+    assert not {'mask', 'live', 'gender', 'age'} & set(table.files)
+    with open(tmp_path / 'faces.msgpack', 'rb') as stream:
+        assert list(msgpack.Unpacker(stream)) == [as_float32(record) for record in records]
+
+
 def test_nothing_found(vultus, starter, tmp_path):
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((50, 60, 3), np.uint8))
     run(vultus, starter, tmp_path / 'black.png', '--out', tmp_path / 'none.npz', code=0)
