@@ -14,6 +14,11 @@ builder = cffi.FFI()
 builder.set_source('vultus._binding', '#include <vultus/vultus.h>', extra_compile_args=flags('--cflags'),
                    extra_link_args=flags('--libs'))
 builder.cdef('''
+enum vultus_pass { VULTUS_PASS_PLAIN, VULTUS_PASS_MARGIN, VULTUS_PASS_TILE, ... };
+enum vultus_attribute {
+    VULTUS_ATTRIBUTE_MASK, VULTUS_ATTRIBUTE_LIVENESS, VULTUS_ATTRIBUTE_GENDER_AGE, VULTUS_ATTRIBUTE_QUALITY, ...
+};
+enum vultus_robust { VULTUS_ROBUST_AUTO, VULTUS_ROBUST_OFF, VULTUS_ROBUST_FULL, ... };
 struct vultus_error { char text[...]; ...; };
 struct vultus_runtime;
 struct vultus_embedder;
@@ -31,20 +36,42 @@ struct vultus_build_options { int width, height, max_batch; ...; };
 struct vultus_pipeline_options {
     const char *detector, *recogniser;
     struct vultus_build_options detector_build, recogniser_build;
+    const char *const *attribute_models;
+    size_t n_attribute_models;
     ...;
 };
 struct vultus_analyze_options {
     float threshold;
+    enum vultus_robust robust;
+    bool tile;
     int limit_faces, min_face_size;
     bool without_embeddings, with_crops;
+    unsigned attributes;
+    ...;
+};
+struct vultus_quality {
+    float overall, norm, sharpness, size, yaw, pitch, roll, norm_part, sharpness_part, size_part, pose_part;
+    ...;
+};
+struct vultus_attributes {
+    unsigned present;
+    float mask_probability, no_mask_probability;
+    bool mask;
+    float liveness;
+    bool live;
+    int gender, age;
+    struct vultus_quality quality;
     ...;
 };
 struct vultus_face {
     float box[4], score, landmarks[5][2];
+    enum vultus_pass pass;
+    int turn;
     struct vultus_picture crop;
     const float *embedding;
     float norm;
     const char *failure;
+    struct vultus_attributes attributes;
     ...;
 };
 struct vultus_faces { struct vultus_face *faces; size_t count; int dimension, width, height; ...; };

@@ -115,6 +115,38 @@ class Face:
     norm: float  # of the raw embedding; 0 without one
     crop: typing.Optional[numpy.ndarray]  # uint8 [112,112,3] in BGR, where crops were asked for
     failure: typing.Optional[str]  # why there is no embedding
+    pass_: str  # the look at the picture that found it: plain, margin or tile
+    turn: int  # degrees the picture was turned clockwise for that look: 0, 90, 180 or 270
+    attributes: dict  # those asked for, as in records of `vultus extract`; NaN where those have null
+
+
+_PASSES = {lib.VULTUS_PASS_PLAIN: 'plain', lib.VULTUS_PASS_MARGIN: 'margin', lib.VULTUS_PASS_TILE: 'tile'}
+_ROBUST = {'auto': lib.VULTUS_ROBUST_AUTO, 'off': lib.VULTUS_ROBUST_OFF, 'full': lib.VULTUS_ROBUST_FULL}
+_ATTRIBUTES = {'mask': lib.VULTUS_ATTRIBUTE_MASK, 'liveness': lib.VULTUS_ATTRIBUTE_LIVENESS,
+               'gender-age': lib.VULTUS_ATTRIBUTE_GENDER_AGE, 'quality': lib.VULTUS_ATTRIBUTE_QUALITY}
+
+
+def _choose(names, choices, what):
+    for name in names:
+        if name not in choices:
+            raise ValueError(f'{what} {name!r} is none of {", ".join(choices)}')
+    return [choices[name] for name in names]
+
+
+def _copy_quality(q):
+    return {'overall': q.overall, 'norm': q.norm if q.norm > 0 else float('nan'),
+            **{name: getattr(q, name) for name in ('sharpness', 'size', 'yaw', 'pitch', 'roll')},
+            'parts': {name: getattr(q, name + '_part') for name in ('norm', 'sharpness', 'size', 'pose')}}
+
+
+def _copy_attributes(a):
+    told = {
+        'mask': (lib.VULTUS_ATTRIBUTE_MASK, lambda: {'mask': a.mask, 'probability': a.mask_probability,
+                                                     'no_mask_probability': a.no_mask_probability}),
+        'liveness': (lib.VULTUS_ATTRIBUTE_LIVENESS, lambda: {'live': a.live, 'probability': a.liveness}),
+        'gender_age': (lib.VULTUS_ATTRIBUTE_GENDER_AGE, lambda: {'gender': 'male' if a.gender else 'female', 'age': a.age}),
+        'quality': (lib.VULTUS_ATTRIBUTE_QUALITY, lambda: _copy_quality(a.quality))}
+    return {name: copy() for name, (bit, copy) in told.items() if a.present & bit}
 
 
 def _copy_picture(picture):
@@ -131,35 +163,44 @@ def _copy_face(face, dimension):
     return Face(bbox=_copy_floats(face.box, 4), score=face.score, landmarks=_copy_floats(face.landmarks, 5, 2),
                 embedding=_copy_floats(face.embedding, dimension) if face.embedding else None, norm=face.norm,
                 crop=_copy_picture(face.crop) if face.crop.pixels else None,
-                failure=ffi.string(face.failure).decode() if face.failure else None)
+                failure=ffi.string(face.failure).decode() if face.failure else None,
+                pass_=_PASSES[getattr(face, 'pass')], turn=face.turn,
+                attributes=_copy_attributes(face.attributes))
 
 
 class Pipeline:
-    """Pictures to faces: a detector and, unless `embeddings` is false, a recogniser."""
+    """Pictures to faces: a detector and, unless `embeddings` is false, a recogniser; with models that tell attributes."""
 
-    def __init__(self, detector=None, recogniser=None, *, embeddings=True, threads=0, input_size=(0, 0), plan_directory=None,
+    def __init__(self, detector=None, recogniser=None, *, embeddings=True, attribute_models=(), threads=0, input_size=(0, 0), plan_directory=None,
                  max_bytes=0, max_pixels=0, max_side=0):
         runtime = _open_runtime(threads, plan_directory, max_bytes, max_pixels, max_side)
         detector = _path(detector if detector is not None else _starter(b'starter_det'))
         if embeddings:
             recogniser = _path(recogniser if recogniser is not None else _starter(b'starter_rec'))
+        models = [_path(model) for model in attribute_models]
+        listed = ffi.new('const char *[]', models)
         options = ffi.new('struct vultus_pipeline_options *', {
-            'detector': detector, 'recogniser': recogniser if embeddings else ffi.NULL,
+            'attribute_models': listed, 'n_attribute_models': len(models), 'detector': detector, 'recogniser': recogniser if embeddings else ffi.NULL,
             'detector_build': {'width': input_size[0], 'height': input_size[1]}})
         error, out = ffi.new('struct vultus_error *'), ffi.new('struct vultus_pipeline **')
         _check(lib.vultus_pipeline_open(runtime, options, out, error), error)
         self._handle = _owned(out[0], lib.vultus_pipeline_close, runtime)
 
-    def _analyze(self, call, options):
-        names = {'threshold': 'threshold', 'limit_faces': 'limit_faces', 'min_face_size': 'min_face_size', 'crops': 'with_crops'}
-        wanted = ffi.new('struct vultus_analyze_options *', {names[k]: v for k, v in options.items()})
+    def _analyze(self, call, threshold=0.6, limit_faces=0, min_face_size=0, crops=False, robust='auto', tile=False, attributes=()):
+        wanted = ffi.new('struct vultus_analyze_options *', {
+            'threshold': threshold, 'limit_faces': limit_faces, 'min_face_size': min_face_size, 'with_crops': crops, 'tile': tile,
+            'robust': _choose([robust], _ROBUST, 'robust')[0], 'attributes': sum(set(_choose(attributes, _ATTRIBUTES, 'attribute')))})
         error, out = ffi.new('struct vultus_error *'), ffi.new('struct vultus_faces **')
         _check(call(wanted, out, error), error)
         faces = ffi.gc(out[0], lib.vultus_faces_free)
         return [_copy_face(faces.faces[i], faces.dimension) for i in range(faces.count)]
 
-    def analyze(self, bgr, *, threshold=0.6, limit_faces=0, min_face_size=0, crops=False):
-        """Faces of a uint8 picture [H,W,3] in BGR, by descending score."""
+    def analyze(self, bgr, **options):
+        """Faces of a uint8 picture [H,W,3] in BGR, by descending score.
+
+        Options are those of the command `extract`: threshold=0.6, limit_faces=0, min_face_size=0, robust='auto', tile=False,
+        attributes=() of mask, liveness, gender-age, quality; crops=True keeps the aligned faces.
+        """
         bgr = numpy.asarray(bgr)
         if bgr.dtype != numpy.uint8 or bgr.ndim != 3 or bgr.shape[2] != 3 or 0 in bgr.shape:
             raise ValueError(f'a picture is uint8 [H,W,3] in BGR, not {bgr.dtype} {list(bgr.shape)}')
@@ -167,14 +208,12 @@ class Pipeline:
             bgr = numpy.ascontiguousarray(bgr)
         picture = ffi.new('struct vultus_picture *', {
             'pixels': _bytes_as_pointer(bgr), 'width': bgr.shape[1], 'height': bgr.shape[0], 'stride': bgr.strides[0]})
-        return self._analyze(lambda *rest: lib.vultus_analyze(self._handle, picture, *rest),
-                             {'threshold': threshold, 'limit_faces': limit_faces, 'min_face_size': min_face_size, 'crops': crops})
+        return self._analyze(lambda *rest: lib.vultus_analyze(self._handle, picture, *rest), **options)
 
-    def analyze_encoded(self, data, *, name='the picture', threshold=0.6, limit_faces=0, min_face_size=0, crops=False):
+    def analyze_encoded(self, data, *, name='the picture', **options):
         """The same of the bytes of a picture file."""
         data, label = ffi.from_buffer(data), _path(name)
-        return self._analyze(lambda *rest: lib.vultus_analyze_encoded(self._handle, data, len(data), label, *rest),
-                             {'threshold': threshold, 'limit_faces': limit_faces, 'min_face_size': min_face_size, 'crops': crops})
+        return self._analyze(lambda *rest: lib.vultus_analyze_encoded(self._handle, data, len(data), label, *rest), **options)
 
 
 def read_picture(data, *, name='the picture', max_bytes=0, max_pixels=0, max_side=0):

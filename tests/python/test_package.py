@@ -76,6 +76,40 @@ def test_options(vultus, pipeline, models, group):
     assert len(pipeline.analyze_encoded(group.read_bytes(), threshold=threshold)) == sum(face.score > threshold for face in every)
 
 
+def test_turned_faces(vultus, pipeline, models, photo, tmp_path):
+    cv2.imwrite(str(tmp_path / 'turned.png'), cv2.rotate(cv2.imread(str(photo)), cv2.ROTATE_90_CLOCKWISE))
+    path = tmp_path / 'turned.png'
+    records = command(vultus, 'extract', *models, '--robust', 'full', path)
+    faces = pipeline.analyze_encoded(path.read_bytes(), robust='full')
+    assert_same(faces, records)
+    assert [(face.pass_, face.turn) for face in faces] == [(r['pass'], r['turn']) for r in records]
+    assert any(face.turn == 270 for face in faces)
+    with pytest.raises(ValueError, match='some'):
+        pipeline.analyze_encoded(path.read_bytes(), robust='some')
+
+
+def same_values(told, record):
+    if isinstance(record, dict):
+        return told.keys() == record.keys() and all(same_values(told[k], record[k]) for k in record)
+    if record is None:
+        return np.isnan(told)
+    return np.float32(told) == np.float32(record) if isinstance(record, float) else told == record
+
+
+def test_attributes(vultus, vultus_package, models, group, data):
+    weights = [data / f'models/{name}.onnx' for name in ('2.7_80x80_MiniFASNetV2', '4_0_0_80x80_MiniFASNetV1SE')]
+    pipeline = vultus_package.Pipeline(models[1], models[3], attribute_models=weights)
+    faces = pipeline.analyze_encoded(group.read_bytes(), attributes=('quality', 'liveness'))
+    records = command(vultus, 'extract', *models, '--attributes', 'quality,liveness', '--liveness-models', ','.join(map(str, weights)), group)
+    assert len(faces) == len(records) > 0 and set(faces[0].attributes) == {'quality', 'liveness'}
+    assert all(same_values(face.attributes, record['attributes']) for face, record in zip(faces, records))
+    assert all(face.attributes == {} for face in pipeline.analyze_encoded(group.read_bytes()))
+    with pytest.raises(vultus_package.VultusError, match='mask'):
+        pipeline.analyze_encoded(group.read_bytes(), attributes=['mask'])
+    with pytest.raises(ValueError, match='beauty'):
+        pipeline.analyze_encoded(group.read_bytes(), attributes=['beauty'])
+
+
 def test_arrays_of_any_layout(pipeline, group):
     """Views with other strides are what they look like."""
     bgr = cv2.imread(str(group))
