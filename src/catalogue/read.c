@@ -227,8 +227,8 @@ enum vultus_status vt_catalogue_read_pack(
 }
 
 static bool is_function(const char *name) {
-    static const char *const functions[] = {"scrfd", "retinaface", "retinaface_l", "centerface", "yolov5face",
-        "arcface", "adaface", "mask", "genderage", "minifasnet"};
+    static const char *const functions[] = {"scrfd", "retinaface", "retinaface_l", "retinaface_torch", "centerface",
+        "yolov5face", "arcface", "adaface", "mask", "genderage", "minifasnet"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i], name) == 0) return true;
     return false;
@@ -243,7 +243,8 @@ static enum vultus_status check_model(
     if (status) return status;
     if (!is_function(entry->function))
         return vt_catalogue_fail(r, node, "function",
-            "must be scrfd, retinaface, retinaface_l, centerface, yolov5face, arcface, adaface, mask, genderage or "
+            "must be scrfd, retinaface, retinaface_l, retinaface_torch, centerface, yolov5face, arcface, adaface, "
+            "mask, genderage or "
             "minifasnet");
     if (strcmp(entry->channels, "rgb") && strcmp(entry->channels, "bgr"))
         return vt_catalogue_fail(r, node, "channels", "must be rgb or bgr");

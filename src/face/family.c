@@ -5,8 +5,8 @@
 #include <string.h>
 
 const struct vt_detector_family *vt_family_find(const char *function) {
-    static const struct vt_detector_family *const families[] = {
-        &vt_family_scrfd, &vt_family_retinaface, &vt_family_retinaface_l, &vt_family_centerface, &vt_family_yolov5face};
+    static const struct vt_detector_family *const families[] = {&vt_family_scrfd, &vt_family_retinaface,
+        &vt_family_retinaface_l, &vt_family_retinaface_torch, &vt_family_centerface, &vt_family_yolov5face};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         if (strcmp(families[i]->function, function) == 0) return families[i];
     return NULL;

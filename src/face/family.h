@@ -51,6 +51,8 @@ struct vt_detector_family {
 extern const struct vt_detector_family vt_family_scrfd, vt_family_centerface, vt_family_yolov5face;
 /* RetinaFace with landmarks as they are (net3), and in fifths of that (net3l). */
 extern const struct vt_detector_family vt_family_retinaface, vt_family_retinaface_l;
+/* The same method as PyTorch exports it. */
+extern const struct vt_detector_family vt_family_retinaface_torch;
 
 /* The family of a function's name; NULL when it is none. */
 const struct vt_detector_family *vt_family_find(const char *function);

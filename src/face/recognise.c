@@ -12,7 +12,7 @@ enum {
 /* What a model of a function takes. */
 struct known {
     const char *function, *channels;
-    float mean, std;
+    float mean[3], std;
     bool (*matches)(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n);
 };
 
@@ -62,6 +62,12 @@ static bool is_retinaface_l(const struct vt_tensor *input, const struct vt_tenso
     return is_picture(input) && n == 12 && has_outputs(outputs, n, maps_of, kinds, 3);
 }
 
+/* Of each prior a box, two probabilities and landmarks. */
+static bool is_retinaface_torch(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
+    static const int kinds[MOST_KINDS] = {2, 4, 10};
+    return is_picture(input) && n == 3 && has_outputs(outputs, n, columns_of, kinds, 1);
+}
+
 static bool is_centerface(const struct vt_tensor *input, const struct vt_tensor *outputs, size_t n) {
     static const int kinds[] = {1, 2, 2, 10};
     bool right = is_picture(input) && n == 4;
@@ -98,20 +104,21 @@ static bool is_mask(const struct vt_tensor *input, const struct vt_tensor *outpu
 }
 
 static const struct known all[] = {
-    {"scrfd", "rgb", 127.5f, 128, is_scrfd},
-    {"retinaface", "rgb", 0, 1, is_retinaface},
-    {"retinaface_l", "rgb", 0, 1, is_retinaface_l},
-    {"centerface", "rgb", 0, 1, is_centerface},
-    {"yolov5face", "rgb", 0, 255, is_yolov5face},
-    {"genderage", "rgb", 0, 1, is_gender_age},
-    {"arcface", "rgb", 127.5f, 127.5f, is_arcface},
-    {"adaface", "bgr", 127.5f, 127.5f, is_adaface},
-    {"mask", "bgr", 127.5f, 127.5f, is_mask},
+    {"scrfd", "rgb", {127.5f, 127.5f, 127.5f}, 128, is_scrfd},
+    {"retinaface", "rgb", {0}, 1, is_retinaface},
+    {"retinaface_l", "rgb", {0}, 1, is_retinaface_l},
+    {"retinaface_torch", "bgr", {104, 117, 123}, 1, is_retinaface_torch},
+    {"centerface", "rgb", {0}, 1, is_centerface},
+    {"yolov5face", "rgb", {0}, 255, is_yolov5face},
+    {"genderage", "rgb", {0}, 1, is_gender_age},
+    {"arcface", "rgb", {127.5f, 127.5f, 127.5f}, 127.5f, is_arcface},
+    {"adaface", "bgr", {127.5f, 127.5f, 127.5f}, 127.5f, is_adaface},
+    {"mask", "bgr", {127.5f, 127.5f, 127.5f}, 127.5f, is_mask},
 };
 
 void vt_recognise_function(const struct vt_tensor *inputs, size_t n_inputs, const struct vt_tensor *outputs,
     size_t n_outputs, struct vt_plan_model *model) {
-    static const struct known none = {"", "rgb", 0, 1, NULL};
+    static const struct known none = {"", "rgb", {0}, 1, NULL};
     const struct known *found = &none;
     for (size_t i = 0; n_inputs == 1 && found == &none && i < sizeof all / sizeof *all; i++)
         if (all[i].matches(&inputs[0], outputs, n_outputs)) found = &all[i];
@@ -119,7 +126,7 @@ void vt_recognise_function(const struct vt_tensor *inputs, size_t n_inputs, cons
     model->origin = "shapes";
     model->channels = found->channels;
     for (int k = 0; k < 3; k++) {
-        model->mean[k] = found->mean;
+        model->mean[k] = found->mean[k];
         model->std[k] = found->std;
     }
 }

@@ -85,6 +85,18 @@ def retinaface(path, width, height, masks=False, seed=5):
     m.save(path)
 
 
+def retinaface_torch(path, width, height, seed=6):
+    m, parts = Maker(seed, width, height, 64), {4: [], 2: [], 10: []}
+    for stride in (8, 16, 32):
+        for columns, gain in ((4, 1.5), (2, 0.25), (10, 3.0)):
+            parts[columns].append(m.rows(m.head(stride, 2 * columns, gain), columns, True))
+    count = sum(2 * (height // s) * (width // s) for s in (8, 16, 32))
+    for columns, rows in parts.items():
+        joined = m.node('Concat', rows, axis=1)
+        m.emit(m.node('Softmax', [joined], axis=2) if columns == 2 else joined, f'rows_{columns}', [1, count, columns])
+    m.save(path)
+
+
 def centerface(path, width, height, seed=7):
     m, h, w = Maker(seed, width, height, 255), height // 4, width // 4
     m.emit(m.node('Sigmoid', [m.head(4, 1, 0.8, -2)]), 'heat', [1, 1, h, w])
@@ -153,6 +165,21 @@ def decode_retinaface(outputs, width, height, landmark_std):
         boxes.append(np.concatenate([centre - extent / 2, centre + extent / 2], 1))
         points.append(where.reshape(-1, 5, 2) * landmark_std * size[:, None] + middle[:, None])
     return np.concatenate(boxes), np.concatenate(scores), np.concatenate(points)
+
+
+def decode_retinaface_torch(outputs, width, height):
+    """Priors in parts of the picture's sides, and variances, as the method's published PyTorch code has them."""
+    deltas, classes, where = (o[0].astype(np.float64) for o in outputs)
+    priors = []
+    for stride, sides in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
+        for q, r in cells(width, height, stride):
+            priors += [((q + 0.5) * stride / width, (r + 0.5) * stride / height, side / width, side / height) for side in sides]
+    priors = np.array(priors)
+    centre, size = priors[:, :2] + deltas[:, :2] * 0.1 * priors[:, 2:], priors[:, 2:] * np.exp(deltas[:, 2:] * 0.2)
+    whole = np.array([width, height])
+    boxes = np.concatenate([centre - size / 2, centre + size / 2], 1) * np.tile(whole, 2)
+    points = priors[:, None, :2] + where.reshape(-1, 5, 2) * 0.1 * priors[:, None, 2:]
+    return boxes, classes[:, 1], points * whole
 
 
 def decode_centerface(outputs, width, height):

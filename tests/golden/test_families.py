@@ -22,11 +22,13 @@ FAMILIES = {
     'scrfd-five': (functools.partial(families.scrfd, strides=(8, 16, 32, 64, 128), anchors=1), families.decode_scrfd, 127.5, 128, 0.4),
     'retinaface': (families.retinaface, RETINAFACE, 0, 1, 0.4),
     'retinaface-masks': (functools.partial(families.retinaface, masks=True), RETINAFACE_L, 0, 1, 0.4),
+    'retinaface_torch': (families.retinaface_torch, families.decode_retinaface_torch, (123, 117, 104), 1, 0.4),
     'centerface': (families.centerface, families.decode_centerface, 0, 1, 0.3),
     'yolov5face': (families.yolov5face, families.decode_yolov5face, 0, 255, 0.4),
 }
 FUNCTIONS = {'retinaface-masks': 'retinaface_l'}
 CANDIDATES = 60
+BGR = {'retinaface_torch'}
 
 
 @pytest.fixture(scope='module', params=[(256, 256), (384, 256)], ids=['square', 'oblong'])
@@ -50,10 +52,10 @@ def pictures(root, tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def run_reference(path, mean, std, picture, sides):
+def run_reference(path, mean, std, picture, sides, bgr=False):
     boxed, scale = families.letterbox(cv2.imread(str(picture)), *sides)
     session = ort.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    blob = ((boxed[:, :, ::-1].astype(np.float32) - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1)[None]
+    blob = ((boxed[:, :, ::-1].astype(np.float32) - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1)[None, ::-1 if bgr else 1]
     return session.run(None, {'picture': np.ascontiguousarray(blob)}), scale
 
 
@@ -76,7 +78,7 @@ def test_faces(vultus, network, sides, pictures):
     _, decode, mean, std, nms = FAMILIES[name]
     compared = 0
     for picture in pictures:
-        outputs, scale = run_reference(path, mean, std, picture, sides)
+        outputs, scale = run_reference(path, mean, std, picture, sides, name in BGR)
         boxes, scores, points = decode(outputs, *sides)
         threshold, gap = choose_threshold(scores)
         chosen = scores > threshold

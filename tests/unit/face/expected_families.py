@@ -61,6 +61,19 @@ def retinaface(landmark_std):
     return faces
 
 
+def retinaface_torch():
+    """Priors in parts of the picture, row by row, column by column, smaller one first (the method's published PyTorch code)."""
+    priors = []
+    for stride, sides in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
+        priors += [((x + stride / 2) / WIDTH, (y + stride / 2) / HEIGHT, s / WIDTH, s / HEIGHT) for x, y in grid(stride) for s in sides]
+    priors, whole = np.array(priors), np.array([WIDTH, HEIGHT])
+    deltas, classes, points = signed(0, len(priors), 4), noise(1, len(priors), 2), signed(2, len(priors), 5, 2)
+    centre, size = priors[:, :2] + deltas[:, :2] * 0.1 * priors[:, 2:], priors[:, 2:] * np.exp(deltas[:, 2:] * 0.2)
+    where = (priors[:, None, :2] + points * 0.1 * priors[:, None, 2:]) * whole
+    return [(classes[i, 1], np.concatenate([(centre[i] - size[i] / 2) * whole, (centre[i] + size[i] / 2) * whole]), where[i])
+            for i in np.nonzero(classes[:, 1] > THRESHOLD)[0]]
+
+
 def centerface():
     h, w = HEIGHT // 4, WIDTH // 4
     heat, scale, offset, points = noise(0, h, w), signed(1, 2, h, w) + 1, signed(2, 2, h, w), noise(3, 10, h, w)
@@ -85,7 +98,7 @@ def yolov5face():
 print('/* SPDX-License-Identifier: Apache-2.0 */')
 print('/* Made by expected_families.py. score, box, landmarks. */')
 for name, faces in [('scrfd', scrfd((8, 16, 32), 2)), ('scrfd_five', scrfd((8, 16, 32, 64, 128), 1)), ('retinaface', retinaface(1.0)),
-                    ('retinaface_l', retinaface(0.2)), ('centerface', centerface()), ('yolov5face', yolov5face())]:
+                    ('retinaface_l', retinaface(0.2)), ('retinaface_torch', retinaface_torch()), ('centerface', centerface()), ('yolov5face', yolov5face())]:
     print(f'static const double expected_{name}[][15] = {{')
     for score, box, where in faces:
         print('    {' + ', '.join(f'{v:.7g}' for v in [score, *box, *np.ravel(where)]) + '},')

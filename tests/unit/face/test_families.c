@@ -145,6 +145,21 @@ static void test_retinaface(void **state) {
     }
 }
 
+static void test_retinaface_torch(void **state) {
+    (void)state;
+    int64_t rows = 2 * (HEIGHT / 8 * (WIDTH / 8) + HEIGHT / 16 * (WIDTH / 16) + HEIGHT / 32 * (WIDTH / 32));
+    for (int i = 0; i < 4; i++) {
+        static const int columns[] = {4, 2, 10};
+        struct outputs o = {0};
+        for (int k = 0; k < 3; k++)
+            add(&o, k, k == 1 ? 0 : -1, k == 1 ? 1 : 2, i & 1 ? 2 : 3,
+                i & 1 ? (int64_t[]){rows, columns[k]} : (int64_t[]){1, rows, columns[k]});
+        if (i & 2) reverse(&o);
+        EXPECT(&vt_family_retinaface_torch, &o, expected_retinaface_torch, true);
+        release(&o);
+    }
+}
+
 static struct outputs centerface_outputs(void) {
     struct outputs o = {0};
     add_maps(&o, 0, 0, 1, 1, 4);
@@ -295,6 +310,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scrfd_layouts),
         cmocka_unit_test(test_retinaface),
+        cmocka_unit_test(test_retinaface_torch),
         cmocka_unit_test(test_centerface),
         cmocka_unit_test(test_yolov5face),
         cmocka_unit_test(test_retinaface_by_hand),

@@ -78,6 +78,10 @@ static void test_other_families(void **state) {
     }
     expect_recognised(
         picture, maps, 4, (struct vt_plan_model){.function = "centerface", .channels = "rgb", .std = {1, 1}});
+    struct vt_tensor priors[] = {shape(3, 1, 12600, 4, 0), shape(3, 1, 12600, 2, 0), shape(3, 1, 12600, 10, 0)};
+    expect_recognised(picture, priors, 3,
+        (struct vt_plan_model){
+            .function = "retinaface_torch", .channels = "bgr", .mean = {104, 117, 123}, .std = {1, 1, 1}});
     struct vt_tensor rows = shape(3, 1, 18900, 16, 0);
     expect_recognised(
         picture, &rows, 1, (struct vt_plan_model){.function = "yolov5face", .channels = "rgb", .std = {1, 255}});
