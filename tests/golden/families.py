@@ -85,7 +85,7 @@ def retinaface(path, width, height, masks=False, seed=5):
     m.save(path)
 
 
-def retinaface_torch(path, width, height, seed=6):
+def retinaface_torch(path, width, height, seed=8):
     m, parts = Maker(seed, width, height, 64), {4: [], 2: [], 10: []}
     for stride in (8, 16, 32):
         for columns, gain in ((4, 1.5), (2, 0.25), (10, 3.0)):
