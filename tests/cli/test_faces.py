@@ -213,11 +213,15 @@ def test_hostile_pictures(vultus, models, photo, other, tmp_path):
 def test_extreme_shapes(vultus, models, tmp_path):
     """A picture so long that it vanishes when letterboxed is an error of its own; a black one has no faces."""
     cv2.imwrite(str(tmp_path / 'long.png'), np.zeros((1, 4000, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / 'wide.png'), np.zeros((1, 20000, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / 'high.bmp'), np.zeros((20000, 1, 3), np.uint8))
     cv2.imwrite(str(tmp_path / 'dot.png'), np.zeros((1, 1, 3), np.uint8))
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((480, 640, 3), np.uint8))
-    done = vultus('extract', *models, '--ndjson', tmp_path / 'long.png', tmp_path / 'dot.png', tmp_path / 'black.png', code=1)
-    long, dot, black = records(done)
-    assert 'error' in long and dot['faces'] == [] and black['faces'] == []
+    done = vultus('extract', *models, '--ndjson', *(tmp_path / name for name in
+                  ('long.png', 'wide.png', 'high.bmp', 'dot.png', 'black.png')), code=1)
+    long, wide, high, dot, black = records(done)
+    assert 'error' in long and '20000 x 1 ' in wide['error'] and '1 x 20000 ' in high['error']
+    assert dot['faces'] == [] and black['faces'] == []
 
 
 def test_file_name_that_is_no_text(vultus, models, photo, tmp_path):

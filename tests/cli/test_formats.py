@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import zipfile
+import zlib
 
 import pytest
 
@@ -235,6 +237,39 @@ def test_wrong_names(reader, pixels, expected, tmp_path):
     assert reader(*files) == [expected] * 3
 
 
+def test_polyglots(reader, pixels, expected, tmp_path):
+    """Files that are several formats at once are what their first bytes say, whatever follows and whatever they are called."""
+    black = Image.fromarray(np.zeros((40, 40, 3), np.uint8))
+    others = {name: io.BytesIO() for name in ('GIF', 'BMP', 'PNG', 'WEBP', 'TIFF')}
+    for name, data in others.items():
+        black.save(data, name)
+    whole = saved(tmp_path / 'whole.png', rgb(pixels)).read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, 'w') as zipped:
+        zipped.writestr('a.txt', 'text')
+    files = []
+    for i, behind in enumerate([*(data.getvalue() for data in others.values()), archive.getvalue(), b'<script>alert(1)</script>']):
+        files.append(tmp_path / f'{i}.{("gif", "jpg", "tif")[i % 3]}')
+        files[-1].write_bytes(whole + behind)
+    assert reader(*files) == [expected] * len(files)
+
+
+def test_many_directories(reader, pixels, expected, tmp_path):
+    """Of a TIFF with ten thousand directories behind the first, one that leads back to itself among them, only the first is read."""
+    if 'libtiff' not in reader.codecs:
+        pytest.skip('this build leaves tiff out')
+    tiff = bytearray(saved(tmp_path / 'one.tif', rgb(pixels), 'TIFF').read_bytes())
+    tiff += bytes(len(tiff) % 2)
+    [first] = struct.unpack_from('<I', tiff, 4)
+    [tags] = struct.unpack_from('<H', tiff, first)
+    one = bytes(tiff[first:first + 2 + 12 * tags])
+    struct.pack_into('<I', tiff, first + len(one), len(tiff))
+    for i in range(10000):
+        tiff += one + struct.pack('<I', first if i == 9999 else len(tiff) + len(one) + 4)
+    (tmp_path / 'many.tif').write_bytes(tiff)
+    assert reader(tmp_path / 'many.tif') == [expected]
+
+
 def test_truncated(reader, pixels, expected, tmp_path):
     """A cut JPEG shows what came before the cut; other formats are an error that says which."""
     whole = saved(tmp_path / 'a.jpg', rgb(pixels), quality=92).read_bytes()
@@ -256,7 +291,12 @@ def bombs():
     tags = [(256, 4, 1, 20000), (257, 4, 1, 20000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8),
             (277, 3, 1, 1), (278, 4, 1, 20000), (279, 4, 1, 16)]
     tiff = b'II*\0\x08\0\0\0' + struct.pack('<H', len(tags)) + b''.join(struct.pack('<HHII', *t) for t in tags) + bytes(4)
+    chunk = lambda kind, body: struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+    png = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 20000, 20000, 8, 2, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(bytes(90)))
+    jpeg = b'\xff\xd8\xff\xc0\0\x11\x08' + struct.pack('>HH', 20000, 20000) + b'\3\1\x11\0\2\x11\0\3\x11\0' \
+           + b'\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0' + bytes(100)
     return {
+        'a.png': png, 'a.jpg': jpeg,
         'a.bmp': b'BM' + struct.pack('<IHHI', 200, 0, 0, 54) + struct.pack('<I', 40) + side * 2
                  + struct.pack('<HHIIiiII', 1, 8, 1, 0, 0, 0, 0, 0) + bytes(1100),
         'a.gif': b'GIF89a' + struct.pack('<HHBBB', 20000, 20000, 0x80, 0, 0) + bytes(6) + b','
