@@ -43,36 +43,50 @@ def make_photos(vultus, folder, count, longest):
         made += 1
 
 
+def runnable_seconds(pid):
+    """Of all threads: what they ran, and what they waited for a processor that others had."""
+    total = [0, 0]
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+        ran, waited = map(int, (task / 'schedstat').read_text().split()[:2])
+        total = [total[0] + ran * 1e-9, total[1] + waited * 1e-9]
+    return total
+
+
 def run(command):
-    """Seconds, seconds of processors, resident KiB over time, and at most."""
+    """Seconds; seconds of processors; seconds of threads that could not run because others did; resident KiB over time, and at most."""
     start = time.monotonic()
-    process, samples = subprocess.Popen(command, stderr=subprocess.DEVNULL), []
+    process, samples, waited = subprocess.Popen(command, stderr=subprocess.DEVNULL), [], 0
     status = pathlib.Path(f'/proc/{process.pid}/statm')
     while True:
         pid, code, used = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
-        fields = status.read_text().split()
+        try:
+            fields = status.read_text().split()
+            waited = max(waited, runnable_seconds(process.pid)[1])
+        except OSError:  # a thread, or the process, has just ended
+            continue
         samples.append((time.monotonic() - start, int(fields[1]) * 4 if len(fields) > 1 else 0))
         time.sleep(0.1)
     assert code == 0, f'{command} failed'
-    return time.monotonic() - start, used.ru_utime + used.ru_stime, samples, used.ru_maxrss
+    return time.monotonic() - start, used.ru_utime + used.ru_stime, waited, samples, used.ru_maxrss
 
 
 def folder_run(options, vultus, folder):
     make_photos(vultus, folder, options.photos, (640, 1600))
     out = folder / 'faces.ndjson'
     command = [vultus, 'extract', folder, '--recursive', '--times', '--jobs', str(options.jobs), '--out', out]
-    run([vultus, 'extract', '--json', folder / '000000.jpg'])  # plans are built once
-    seconds, used, _, most = run(command)
+    subprocess.run([vultus, 'extract', '--json', folder / '000000.jpg'], check=True, capture_output=True)  # plans are built once
+    seconds, used, waited, _, most = run(command)
     times = [record['times'] for record in map(json.loads, out.open())]
     mean = {stage: statistics.mean(t[stage] for t in times) for stage in times[0]}
     needed = mean['read'] + mean['detect'] + mean['embed']
     print(f'{options.photos} photos in {seconds:.1f} s with {options.jobs} jobs: {options.photos / seconds:.1f} photos/s')
     print('mean ms of a photo: ' + ', '.join(f'{stage} {ms:.2f}' for stage, ms in mean.items()))
-    print(f'processors busy: {100 * used / seconds / options.jobs:.1f}%')
-    print(f'processor time of a photo: {1e3 * used / options.photos:.2f} ms, of the sum of its stages: '
-          f'{100 * used / options.photos * 1e3 / mean["total"]:.1f}%')
+    runnable = used + waited  # on a quiet machine nobody waits
+    print(f'processors busy: {100 * used / seconds / options.jobs:.1f}%, and {100 * waited / seconds / options.jobs:.1f}% taken by others')
+    print(f'a photo runs for {1e3 * used / options.photos:.2f} ms; with the wait for processors, of the sum of its stages: '
+          f'{100 * runnable / options.photos * 1e3 / mean["total"]:.1f}%')
     print(f'photos/s of what decoding and networks alone allow: {100 * options.photos / seconds * needed / 1e3 / options.jobs:.1f}%')
     print(f'memory at most: {most / 1024:.0f} MiB')
 
@@ -86,7 +100,7 @@ def links_run(options, vultus, folder):
         os.link(small[i % len(small)], many / f'{i:07}.jpg')
     command = [vultus, 'extract', many, '--recursive', '--no-embeddings', '--input-size', '160x160', '--jobs', str(options.jobs),
                '--out', folder / 'faces.ndjson']
-    seconds, _, samples, most = run(command)
+    seconds, _, _, samples, most = run(command)
     steady = [(t, kib) for t, kib in samples if t > 0.2 * seconds]
     slope, _ = statistics.linear_regression(*zip(*steady))
     print(f'{options.links} photos in {seconds:.1f} s, memory at most {most / 1024:.0f} MiB; after a fifth of them it grows by '
