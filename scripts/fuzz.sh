@@ -10,6 +10,7 @@ folder=build-fuzz
     CC=clang meson setup $folder -Dfuzzing_engine=libfuzzer -Db_sanitize=address,undefined -Db_lundef=false \
         -Dc_args=-fsanitize=fuzzer-no-link -Dtools=false -Dexamples=false
 ninja -C $folder
+export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
 mkdir -p $folder/findings
 for target in "$folder"/tests/fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue
