@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "face/attributes.h"
 
 enum vultus_status vt_pipeline_init(struct vt_pipeline *pipeline, const struct vt_detector *detector,
@@ -61,7 +62,7 @@ static enum vultus_status align_faces(const struct vt_pipeline *pipeline, struct
     size_t crop_bytes = 3 * (size_t)pipeline->crop_width * (size_t)pipeline->crop_height, bytes;
     struct align_job job = {pipeline, view, method, analysis, calloc(count, sizeof *job.errors)};
     analysis->crop_pixels =
-        vt_mul_size(count, crop_bytes, &bytes) ? malloc(bytes) : NULL; /* each crop is written whole */
+        vt_mul_size(count, crop_bytes, &bytes) ? vt_alloc_aligned(bytes) : NULL; /* each crop is written whole */
     if (job.errors && analysis->crop_pixels)
         vt_pool_run(pipeline->pool, count, align_face, &job);
     else
@@ -122,7 +123,7 @@ out:
 
 static void drop_crops(struct vt_analysis *analysis) {
     for (size_t i = 0; i < analysis->count; i++) analysis->faces[i].crop = (struct vt_image){0};
-    free(analysis->crop_pixels);
+    vt_free_aligned(analysis->crop_pixels);
     analysis->crop_pixels = NULL;
 }
 
@@ -273,7 +274,7 @@ enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const 
 
 void vt_analysis_release(struct vt_analysis *analysis) {
     free(analysis->faces);
-    free(analysis->crop_pixels);
+    vt_free_aligned(analysis->crop_pixels);
     free(analysis->embeddings);
     vt_arena_fini(&analysis->failures);
     *analysis = (struct vt_analysis){0};
