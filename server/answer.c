@@ -25,6 +25,35 @@ static void add_text(struct vt_emitter *out, const char *name, const char *text)
 
 enum { PROCESSED_FIELDS = 6 };
 
+/* What was not asked for, or not told, is null. */
+static void write_processed(struct vt_emitter *out, unsigned wanted, const struct vultus_attributes *told) {
+    unsigned have = wanted & told->present;
+    bool aged = have & VULTUS_ATTRIBUTE_GENDER_AGE, masked = have & VULTUS_ATTRIBUTE_MASK;
+    const int numbers[] = {told->gender, told->age};
+    static const char *const names[] = {"gender", "age"};
+    for (int i = 0; i < 2; i++) {
+        vt_emit_key(out, names[i]);
+        if (aged)
+            vt_emit_integer(out, numbers[i]);
+        else
+            vt_emit_null(out);
+    }
+    vt_emit_key(out, "mask");
+    if (masked)
+        vt_emit_bool(out, told->mask);
+    else
+        vt_emit_null(out);
+    vt_emit_key(out, "mask_probs");
+    if (!masked) {
+        vt_emit_null(out);
+        return;
+    }
+    vt_emit_map(out, 2);
+    add_number(out, "mask", told->mask_probability);
+    add_number(out, "no_mask", told->no_mask_probability);
+    vt_emit_map_end(out);
+}
+
 static void write_embedding(struct vt_emitter *out, const float *embedding, float norm, int dimension) {
     vt_emit_key(out, "norm");
     if (embedding)
@@ -36,12 +65,6 @@ static void write_embedding(struct vt_emitter *out, const float *embedding, floa
         vt_emit_floats(out, embedding, (uint32_t)dimension);
     else
         vt_emit_null(out);
-    /* No model for these is loaded. */
-    static const char *const attributes[] = {"gender", "age", "mask", "mask_probs"};
-    for (int i = 0; i < 4; i++) {
-        vt_emit_key(out, attributes[i]);
-        vt_emit_null(out);
-    }
 }
 
 static void write_box(struct vt_emitter *out, const float box[4]) {
@@ -68,7 +91,7 @@ static void write_face(struct vt_emitter *out, const struct vt_picture_job *job,
     const struct vultus_face *face = &job->faces->faces[i];
     bool processed = wanted->extract_embedding || wanted->extract_ga || wanted->detect_masks;
     uint32_t fields = 5 + (uint32_t)wanted->return_landmarks + (uint32_t)wanted->return_face_data +
-                      (processed ? PROCESSED_FIELDS : 0);
+                      (processed ? PROCESSED_FIELDS : 0) + (wanted->attributes != 0);
     vt_emit_map(out, fields);
     write_box(out, face->box);
     if (wanted->return_landmarks) write_landmarks(out, face->landmarks);
@@ -80,7 +103,11 @@ static void write_face(struct vt_emitter *out, const struct vt_picture_job *job,
         vt_emit_key(out, "facedata");
         vt_emit_base64(out, job->crops[i].bytes, job->crops[i].size);
     }
-    if (processed) write_embedding(out, face->embedding, face->norm, job->faces->dimension);
+    if (processed) {
+        write_embedding(out, face->embedding, face->norm, job->faces->dimension);
+        write_processed(out, vt_wanted_attributes(wanted), &face->attributes);
+    }
+    if (wanted->attributes) vt_answer_attributes(out, wanted->attributes, &face->attributes);
     vt_emit_key(out, "size");
     vt_emit_integer(out, truncated(face->box[2] - face->box[0]));
     vt_emit_map_end(out);
@@ -94,7 +121,7 @@ static bool is_wide_enough(const struct vt_wanted *wanted, const struct vultus_f
 
 static double picture_ms(const struct vt_picture_job *job) {
     double sum = 0;
-    for (int s = VT_STAGE_DECODE; s <= VT_STAGE_EMBED; s++) sum += job->stages[s];
+    for (int s = VT_STAGE_DECODE; s <= VT_STAGE_ATTRIBUTES; s++) sum += job->stages[s];
     return sum;
 }
 
@@ -143,6 +170,7 @@ static void write_crop(struct vt_emitter *out, const struct vt_embedded *crop, i
     }
     vt_emit_map(out, PROCESSED_FIELDS + 4);
     write_embedding(out, crop->embedding, crop->norm, dimension);
+    write_processed(out, crop->attributes.present, &crop->attributes);
     write_box(out, (const float[4]){0, 0, 112, 112});
     vt_emit_key(out, "size");
     vt_emit_integer(out, 112);

@@ -18,7 +18,11 @@ struct vt_embedded {
     const float *embedding; /* NULL: `failure` says why */
     float norm;
     const char *failure;
+    struct vultus_attributes attributes; /* those that were asked for */
 };
+/* A face's field "attributes", of those asked for (bits of enum vultus_attribute); what was not told is null. */
+void vt_answer_attributes(struct vt_emitter *out, unsigned wanted, const struct vultus_attributes *told);
+
 /* The answer of /extract with embed_only. `failure` (NULL: none) is of the request as a whole. */
 void vt_answer_crops(struct vt_emitter *out, const struct vt_embedded *crops, size_t count, int dimension,
     double took_ms, const char *failure);

@@ -6,7 +6,9 @@
 
 #include "access_log.h"
 #include "base/clock.h"
+#include "keys.h"
 #include "server_internal.h"
+#include "tls.h"
 
 /*
  * libmicrohttpd calls from one thread: `handle` first with the headers, then with pieces of the body, then with none,
@@ -79,6 +81,7 @@ static void free_request(struct vt_request *request) {
     struct vt_server *server = request->server;
     if (request->admitted) atomic_fetch_sub(&server->requests_in_work, 1);
     atomic_fetch_sub(&server->bytes_held, atomic_load(&request->held));
+    vt_models_release(server, request->models);
     vt_strbuf_fini(&request->response.body);
     vt_arena_fini(&request->arena);
     free(request->body);
@@ -131,6 +134,34 @@ static void choose_route(struct vt_request *request) {
     }
     request->response.allow = allow;
     vt_request_fail(request, 405, "Method Not Allowed");
+}
+
+/* The client's key: that of "Authorization: Bearer", else of X-API-Key; NULL: it has none. */
+static const char *key_of(const struct vt_request *request) {
+    static const char scheme[] = "Bearer ";
+    const char *authorization = header(request, "Authorization");
+    bool bearer = authorization && strncasecmp(authorization, scheme, sizeof scheme - 1) == 0;
+    return bearer ? authorization + sizeof scheme - 1 : header(request, "X-API-Key");
+}
+
+/* Refuses who may not ask. The administrator may ask everything. */
+static void check_key(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    enum vt_access access = vt_route(request->route)->access;
+    const char *clients = vt_setting_string(server, VT_KEY_API_KEYS),
+               *admin = vt_setting_string(server, VT_KEY_ADMIN_KEY), *key = key_of(request);
+    if (access == VT_FOR_ALL || (access == VT_FOR_CLIENTS && !*clients)) return;
+    if (access == VT_FOR_ADMIN && !*admin) {
+        vt_request_fail(request, 403, "the server has no admin_key, so nobody may do this");
+        return;
+    }
+    bool is_admin = vt_key_fits(admin, key), is_client = vt_key_fits(clients, key);
+    if (is_admin || (is_client && access == VT_FOR_CLIENTS)) return;
+    vt_count(&server->metrics, VT_EVENT_REFUSED_KEY, 1);
+    request->response.challenge = !is_client;
+    vt_request_fail(request, is_client ? 403 : 401,
+        is_client ? "the key is not the administrator's"
+                  : "a key is needed, as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\"");
 }
 
 /* Refuses what is too much, before a byte of the body is taken. */
@@ -203,6 +234,7 @@ static bool process(struct vt_request *request) {
     struct vt_server *server = request->server;
     const struct vt_route *route = vt_route(request->route);
     request->whole_ns = vt_now_ns();
+    request->models = vt_models_take(server);
     request->deadline_ns =
         request->whole_ns + (uint64_t)vt_setting_integer(server, VT_KEY_REQUEST_TIMEOUT) * 1000000000;
     if (!route->in_worker) {
@@ -243,6 +275,7 @@ static void add_headers(const struct vt_request *request, struct MHD_Response *a
     if (response->content_type) MHD_add_response_header(answer, "Content-Type", response->content_type);
     if (response->allow) MHD_add_response_header(answer, "Allow", response->allow);
     if (*response->location) MHD_add_response_header(answer, "Location", response->location);
+    if (response->challenge) MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
     if (response->retry_after) {
         snprintf(text, sizeof text, "%d", response->retry_after);
         MHD_add_response_header(answer, "Retry-After", text);
@@ -279,6 +312,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         request = *state = new_request(server, connection, method, path);
         if (!request) return MHD_NO;
         choose_route(request);
+        if (!request->response.status) check_key(request);
         if (!request->response.status) admit(request);
         /* A refusal is sent at once, and the connection closed instead of reading the body. */
         return request->response.status ? send_answer(request) : MHD_YES;
@@ -308,12 +342,25 @@ static void completed(
 }
 
 enum vultus_status vt_http_start(struct vt_server *server, struct vultus_error *error) {
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
-        NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, server->listening, MHD_OPTION_NOTIFY_COMPLETED, completed,
-        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)vt_setting_integer(server, VT_KEY_MAX_CONNECTIONS),
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    struct vt_tls tls;
+    enum vultus_status status = vt_tls_read(
+        vt_setting_string(server, VT_KEY_TLS_CERTIFICATE), vt_setting_string(server, VT_KEY_TLS_KEY), &tls, error);
+    if (status) return status;
+    const struct MHD_OptionItem secured[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, tls.certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, tls.key}, {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    server->daemon = MHD_start_daemon(flags | (tls.certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server,
+        MHD_OPTION_LISTEN_SOCKET, server->listening, MHD_OPTION_NOTIFY_COMPLETED, completed, server,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)vt_setting_integer(server, VT_KEY_MAX_CONNECTIONS),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)vt_setting_integer(server, VT_KEY_IDLE_TIMEOUT),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_END);
-    if (!server->daemon) return vt_fail(error, VULTUS_ERROR_IO, "the HTTP server cannot be started");
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_ARRAY, tls.certificate ? secured : plain,
+        MHD_OPTION_END);
+    bool secure = tls.certificate;
+    vt_tls_release(&tls);
+    if (!server->daemon)
+        return vt_fail(error, VULTUS_ERROR_IO, "the %s server cannot be started%s", secure ? "HTTPS" : "HTTP",
+            secure ? ": certificate and key have to be PEM, and belong together" : "");
     return VULTUS_OK;
 }
 

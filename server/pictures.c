@@ -89,8 +89,9 @@ static void encode_crops(struct vt_picture_job *job) {
 
 static int as_int(int64_t value) { return value > 1000000 ? 1000000 : value < 0 ? 0 : (int)value; }
 
-void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops) {
+void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops, unsigned attributes) {
     struct vt_server *server = job->set->request->server;
+    const struct vt_models *models = job->set->request->models;
     const struct vt_wanted *wanted = job->set->wanted;
     int most = (int)vt_setting_integer(server, VT_KEY_MAX_FACES), limit = as_int(wanted->limit_faces);
     struct vultus_analyze_options options = {
@@ -100,9 +101,10 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops)
         .limit_faces = limit > 0 && limit < most ? limit : most,
         .without_embeddings = !embeddings,
         .with_crops = crops,
+        .attributes = attributes & models->attributes,
     };
     struct vultus_error error;
-    if (vultus_analyze(server->pipeline, &job->picture, &options, &job->faces, &error) < 0) {
+    if (vultus_analyze(models->pipeline, &job->picture, &options, &job->faces, &error) < 0) {
         vt_picture_fail(job, error.text);
         return;
     }
@@ -112,6 +114,7 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops)
     job->stages[VT_STAGE_BOXES] = times->decode;
     job->stages[VT_STAGE_ALIGN] = times->align;
     job->stages[VT_STAGE_EMBED] = times->embed;
+    job->stages[VT_STAGE_ATTRIBUTES] = times->attributes;
     if (crops) encode_crops(job);
 }
 

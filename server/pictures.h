@@ -52,7 +52,7 @@ void vt_pictures_release(struct vt_picture_set *set);
 /* Keeps a sentence as the job's failure. */
 void vt_picture_fail(struct vt_picture_job *job, const char *sentence);
 
-/* Searches the job's picture as the request wants it; for `each`. */
-void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops);
+/* Searches the job's picture as the request wants it; for `each`. Attributes without a model are passed over. */
+void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops, unsigned attributes);
 
 #endif

@@ -13,7 +13,11 @@
 #include "work.h"
 
 struct vt_server;
+struct vt_models;
 struct vt_request;
+
+/* Who may ask, where the settings have keys. */
+enum vt_access { VT_FOR_ALL, VT_FOR_CLIENTS, VT_FOR_ADMIN };
 
 /* A path with its methods and who answers it. */
 struct vt_route {
@@ -24,6 +28,7 @@ struct vt_route {
      * later and from any thread. Otherwise it answers at once, without waiting for anything.
      */
     bool in_worker;
+    enum vt_access access;
 };
 /* Routes by number; NULL behind the last. The number before the first real one stands for unknown paths. */
 const struct vt_route *vt_route(int number);
@@ -39,6 +44,7 @@ struct vt_response {
     char location[512];
     int retry_after; /* seconds; 0: no header */
     bool preflight;  /* answers a CORS preflight */
+    bool challenge;  /* says how a key is shown */
 };
 
 /* One request, from its first header until its answer is sent. Its threads take turns, so nothing in it is locked. */
@@ -56,8 +62,9 @@ struct vt_request {
     size_t body_size, body_capacity;
     bool body_too_large;
     uint64_t begin_ns, whole_ns, deadline_ns;
-    _Atomic size_t held; /* bytes counted in the server's sum */
-    bool admitted;       /* counted among the requests in work */
+    _Atomic size_t held;      /* bytes counted in the server's sum */
+    bool admitted;            /* counted among the requests in work */
+    struct vt_models *models; /* that answer it; NULL before it is whole */
     bool in_worker, finished;
     struct vt_flow flow;
     struct vt_work work;

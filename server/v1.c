@@ -33,7 +33,7 @@ void vt_answer_v1_extract(struct vt_request *request) {
 /* ---------------------------------------------------------------- /v1/match */
 
 static void search(struct vt_picture_job *job) {
-    vt_picture_analyze(job, true, false);
+    vt_picture_analyze(job, true, false, 0);
     vultus_picture_release(&job->picture);
 }
 
@@ -66,7 +66,7 @@ static void write_face(struct vt_emitter *out, const char *name, const struct vu
 static void write_verdict(struct vt_request *request, const struct vultus_face *faces[2], int dimension) {
     struct vt_emitter out = {.msgpack = request->accepts_msgpack, .out = &request->response.body};
     float cosine = vultus_cosine(faces[0]->embedding, faces[1]->embedding, dimension);
-    float measured = vultus_pipeline_match_threshold(request->server->pipeline);
+    float measured = vultus_pipeline_match_threshold(request->models->pipeline);
     float threshold = measured > 0 ? measured : usual_threshold;
     vt_emit_map(&out, 5);
     vt_emit_key(&out, "cosine");
