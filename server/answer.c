@@ -125,10 +125,14 @@ static double picture_ms(const struct vt_picture_job *job) {
     return sum;
 }
 
-static void write_picture(struct vt_emitter *out, const struct vt_picture_job *job) {
+static void write_picture(struct vt_emitter *out, const struct vt_picture_job *job, bool indexed) {
     size_t found = job->failed || !job->faces ? 0 : job->faces->count, shown = 0;
     for (size_t i = 0; i < found; i++) shown += is_wide_enough(job->set->wanted, &job->faces->faces[i]);
-    vt_emit_map(out, job->failed ? 4 : 3);
+    vt_emit_map(out, 3 + (uint32_t)job->failed + (uint32_t)indexed);
+    if (indexed) {
+        vt_emit_key(out, "index");
+        vt_emit_integer(out, job - job->set->jobs);
+    }
     add_text(out, "status", job->failed ? "failed" : "ok");
     add_number(out, "took_ms", job->failed ? 0 : picture_ms(job));
     vt_emit_key(out, "faces");
@@ -139,6 +143,8 @@ static void write_picture(struct vt_emitter *out, const struct vt_picture_job *j
     if (job->failed) add_text(out, "traceback", job->failure ? job->failure : no_reason);
     vt_emit_map_end(out);
 }
+
+void vt_answer_line(struct vt_emitter *out, const struct vt_picture_job *job) { write_picture(out, job, true); }
 
 void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, const struct vt_took *took) {
     bool verbose = set->wanted->verbose_timings;
@@ -153,7 +159,7 @@ void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, c
     vt_emit_map_end(out);
     vt_emit_key(out, "data");
     vt_emit_list(out, (uint32_t)set->count);
-    for (size_t i = 0; i < set->count; i++) write_picture(out, &set->jobs[i]);
+    for (size_t i = 0; i < set->count; i++) write_picture(out, &set->jobs[i], false);
     vt_emit_list_end(out);
     vt_emit_map_end(out);
 }
@@ -199,5 +205,27 @@ void vt_answer_crops(struct vt_emitter *out, const struct vt_embedded *crops, si
     vt_emit_list_end(out);
     add_text(out, "status", failure ? "failed" : "ok");
     if (failure) add_text(out, "traceback", failure);
+    vt_emit_map_end(out);
+}
+
+void vt_answer_embeddings(
+    struct vt_emitter *out, const struct vt_embedded *crops, size_t count, int dimension, double took_ms) {
+    vt_emit_map(out, 3);
+    add_number(out, "took_ms", took_ms);
+    vt_emit_key(out, "dimension");
+    vt_emit_integer(out, dimension);
+    vt_emit_key(out, "data");
+    vt_emit_list(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const struct vt_embedded *crop = &crops[i];
+        vt_emit_map(out, crop->embedding ? 3 : 2);
+        add_text(out, "status", crop->embedding ? "ok" : "failed");
+        if (crop->embedding)
+            write_embedding(out, crop->embedding, crop->norm, dimension);
+        else
+            add_text(out, "failure", crop->failure ? crop->failure : no_reason);
+        vt_emit_map_end(out);
+    }
+    vt_emit_list_end(out);
     vt_emit_map_end(out);
 }

@@ -11,6 +11,7 @@ void vt_answer_draw_form(struct vt_request *request);
 void vt_answer_health(struct vt_request *request);
 
 void vt_answer_v1_extract(struct vt_request *request);
+void vt_answer_v1_embed(struct vt_request *request);
 void vt_answer_v1_match(struct vt_request *request);
 void vt_answer_v1_models(struct vt_request *request);
 

@@ -40,13 +40,6 @@ static void end(struct vt_picture_set *set) {
 
 /* ---------------------------------------------------------------- pictures */
 
-static void search(struct vt_picture_job *job) {
-    const struct vt_wanted *wanted = job->set->wanted;
-    vt_picture_analyze(
-        job, wanted->extract_embedding, wanted->return_face_data, vt_wanted_attributes(wanted) | wanted->attributes);
-    vultus_picture_release(&job->picture);
-}
-
 static void answer_faces(struct vt_picture_set *set) {
     struct vt_request *request = set->request;
     if (!was_given_up(set)) {
@@ -160,8 +153,11 @@ static void embed_and_answer(struct vt_picture_set *set, struct crops *crops) {
     uint64_t start = vt_now_ns();
     struct vt_emitter out = {.msgpack = wants_msgpack(set), .out = &request->response.body};
     const char *failure = error.status ? error.text : crops->wrong_size;
-    vt_answer_crops(
-        &out, crops->results, set->count, request->models->info.dimension, vt_ms_since(request->whole_ns), failure);
+    double took_ms = vt_ms_since(request->whole_ns);
+    if (set->wanted->plain_embeddings)
+        vt_answer_embeddings(&out, crops->results, set->count, request->models->info.dimension, took_ms);
+    else
+        vt_answer_crops(&out, crops->results, set->count, request->models->info.dimension, took_ms, failure);
     send_written(set, start);
 }
 
@@ -181,7 +177,7 @@ static void answer_crops(struct vt_picture_set *set) {
 
 bool vt_extract_start(struct vt_request *request, struct vt_wanted *wanted) {
     return wanted->embed_only ? vt_pictures_start(request, wanted, wanted->count, keep, answer_crops)
-                              : vt_pictures_start(request, wanted, wanted->count, search, answer_faces);
+                              : vt_pictures_start(request, wanted, wanted->count, vt_picture_search, answer_faces);
 }
 
 void vt_answer_extract(struct vt_request *request) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "keys.h"
 #include "server_internal.h"
+#include "stream.h"
 #include "tls.h"
 
 /*
@@ -16,7 +17,7 @@
  * workers is suspended.
  */
 
-enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536 };
+enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536, STREAM_BLOCK_BYTES = 65536 };
 
 /* ---------------------------------------------------------------- requests */
 
@@ -41,15 +42,19 @@ static void describe_remote(struct vt_request *request) {
             AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, request->remote, sizeof request->remote);
 }
 
-static enum MHD_Result look_for_msgpack(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+static bool is_type(const char *text, size_t length, const char *type) {
+    return length == strlen(type) && strncasecmp(text, type, length) == 0;
+}
+
+static enum MHD_Result look_for_types(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
     struct vt_request *request = context;
     (void)kind;
     if (strcasecmp(name, "Accept") != 0 || !value) return MHD_YES;
-    static const char wanted[] = "application/x-msgpack";
     for (const char *at = value; *at;) {
         at += strspn(at, ", \t");
         size_t length = strcspn(at, ",; \t");
-        if (length == sizeof wanted - 1 && strncasecmp(at, wanted, length) == 0) request->accepts_msgpack = true;
+        request->accepts_msgpack |= is_type(at, length, "application/x-msgpack");
+        request->accepts_ndjson |= is_type(at, length, "application/x-ndjson");
         at += strcspn(at, ",");
     }
     return MHD_YES;
@@ -71,21 +76,10 @@ static struct vt_request *new_request(
     vt_arena_init(&request->arena, 0);
     make_id(server, request, header(request, "X-Request-Id"));
     describe_remote(request);
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_msgpack, request);
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_types, request);
     const char *type = header(request, "Content-Type");
     request->content_type = type ? vt_arena_strdup(&request->arena, type) : NULL;
     return request;
-}
-
-static void free_request(struct vt_request *request) {
-    struct vt_server *server = request->server;
-    if (request->admitted) atomic_fetch_sub(&server->requests_in_work, 1);
-    atomic_fetch_sub(&server->bytes_held, atomic_load(&request->held));
-    vt_models_release(server, request->models);
-    vt_strbuf_fini(&request->response.body);
-    vt_arena_fini(&request->arena);
-    free(request->body);
-    free(request);
 }
 
 /* ---------------------------------------------------------------- routing */
@@ -281,19 +275,35 @@ static void add_headers(const struct vt_request *request, struct MHD_Response *a
         MHD_add_response_header(answer, "Retry-After", text);
     }
     MHD_add_response_header(answer, "X-Request-Id", request->id);
-    vt_server_timing(request, text, sizeof text);
+    /* Pictures of a stream are still in work. */
+    *text = '\0';
+    if (!request->stream) vt_server_timing(request, text, sizeof text);
     if (*text) MHD_add_response_header(answer, "Server-Timing", text);
     if (atomic_load(&request->server->draining)) MHD_add_response_header(answer, "Connection", "close");
     add_cors(request, answer);
 }
 
+static ssize_t read_stream(void *context, uint64_t position, char *bytes, size_t most) {
+    (void)position;
+    ssize_t n = vt_stream_read(context, bytes, most);
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+/* A body that is in memory belongs to the request, which lives until the answer is sent. */
+static struct MHD_Response *make_response(const struct vt_request *request) {
+    const struct vt_response *response = &request->response;
+    if (request->stream)
+        return MHD_create_response_from_callback(
+            MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream, request->stream, NULL);
+    const char *body = response->static_body ? response->static_body : response->body.text;
+    size_t size = response->static_body ? response->static_size : response->body.length;
+    return MHD_create_response_from_buffer(size, (void *)body, MHD_RESPMEM_PERSISTENT);
+}
+
 static enum MHD_Result send_answer(struct vt_request *request) {
     struct vt_response *response = &request->response;
     if (response->status == 0) vt_request_fail(request, 500, "the request was not answered");
-    const char *body = response->static_body ? response->static_body : response->body.text;
-    size_t size = response->static_body ? response->static_size : response->body.length;
-    /* The body belongs to the request, which lives until the answer is sent. */
-    struct MHD_Response *answer = MHD_create_response_from_buffer(size, (void *)body, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *answer = make_response(request);
     if (!answer) return MHD_NO;
     add_headers(request, answer);
     enum MHD_Result result = MHD_queue_response(request->connection, response->status, answer);
@@ -333,12 +343,16 @@ static void completed(
     (void)connection;
     (void)why;
     if (!request) return;
+    *state = NULL;
+    if (request->stream) vt_stream_close(request->stream);
     uint64_t nanoseconds = vt_now_ns() - request->begin_ns;
     if (request->response.status)
         vt_observe_answer(&server->metrics, request->route, request->response.status, nanoseconds);
     if (vt_setting_integer(server, VT_KEY_ACCESS_LOG)) vt_access_log(request, nanoseconds);
-    free_request(request);
-    *state = NULL;
+    if (request->stream)
+        vt_stream_leave(request->stream);
+    else
+        vt_request_free(request);
 }
 
 enum vultus_status vt_http_start(struct vt_server *server, struct vultus_error *error) {

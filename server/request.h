@@ -14,6 +14,7 @@
 
 struct vt_server;
 struct vt_models;
+struct vt_stream;
 struct vt_request;
 
 /* Who may ask, where the settings have keys. */
@@ -57,7 +58,7 @@ struct vt_request {
     char id[40];
     char remote[64];
     char *content_type; /* NULL: no header */
-    bool accepts_msgpack;
+    bool accepts_msgpack, accepts_ndjson;
     char *body;
     size_t body_size, body_capacity;
     bool body_too_large;
@@ -66,6 +67,7 @@ struct vt_request {
     bool admitted;            /* counted among the requests in work */
     struct vt_models *models; /* that answer it; NULL before it is whole */
     bool in_worker, finished;
+    struct vt_stream *stream; /* that sends the answer piece by piece; NULL: it is in `response` */
     struct vt_flow flow;
     struct vt_work work;
     struct vt_arena arena;
@@ -83,6 +85,8 @@ void vt_request_fail_status(struct vt_request *request, const struct vultus_erro
 void vt_request_answer(struct vt_request *request, unsigned status, const char *content_type);
 /* The answer is complete: it will be sent, and the request is gone as soon as this is called. */
 void vt_request_finish(struct vt_request *request);
+/* Gives back what belongs to the request; for the one who is last to know it. */
+void vt_request_free(struct vt_request *request);
 
 /* Whether work for the request makes no sense any more. Thread-safe. */
 enum vt_over { VT_NOT_OVER, VT_OVER_LATE, VT_OVER_GONE };

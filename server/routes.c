@@ -9,6 +9,7 @@ static const struct vt_route routes[] = {
     {"POST", "/draw_detections", vt_answer_draw, true, VT_FOR_CLIENTS},
     {"POST", "/multipart/draw_detections", vt_answer_draw_form, true, VT_FOR_CLIENTS},
     {"POST", "/v1/extract", vt_answer_v1_extract, true, VT_FOR_CLIENTS},
+    {"POST", "/v1/embed", vt_answer_v1_embed, true, VT_FOR_CLIENTS},
     {"POST", "/v1/match", vt_answer_v1_match, true, VT_FOR_CLIENTS},
     {"POST", "/v1/models/det", vt_answer_v1_models, true, VT_FOR_ADMIN},
     {"POST", "/v1/models/rec", vt_answer_v1_models, true, VT_FOR_ADMIN},

@@ -93,9 +93,12 @@ static void drain(struct vt_server *server) {
 /* Fetches end first, which hands their pictures to the workers; these end when all is done; then nobody is suspended.
  */
 static void stop(struct vt_server *server) {
+    atomic_store(&server->stopping, true);
+    vt_fetcher_stop(server->fetcher);
+    vt_workers_stop(server->workers);
+    vt_http_stop(server);
     vt_fetcher_destroy(server->fetcher);
     vt_workers_destroy(server->workers);
-    vt_http_stop(server);
     if (server->listening >= 0) close(server->listening);
     vt_images_root_close(&server->images);
     vt_models_end(server);

@@ -27,7 +27,7 @@ struct vt_server {
     uint16_t port;
     uint64_t start_ns;
     _Atomic size_t requests_in_work, bytes_held;
-    _Atomic bool draining;
+    _Atomic bool draining, stopping; /* stopping: what is not done is given up */
     _Atomic uint64_t next_id;
     uint64_t id_seed;
 };

@@ -28,6 +28,7 @@ struct vt_wanted {
         msgpack;
     bool draw_landmarks, draw_scores, draw_sizes;
     bool robust;               /* look again with a margin where nothing was found */
+    bool plain_embeddings;     /* with embed_only: the answer is that of /v1/embed */
     unsigned attributes;       /* to be told in a field of their own, bits of enum vultus_attribute */
     struct vt_header *headers; /* NULL: the server's own */
     size_t n_headers;
