@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "models.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static enum vultus_status warm(struct vt_models *models, struct vultus_error *er
     vultus_picture_release(&picture);
     free(crop);
     free(embedding);
+    malloc_trim(0);
     return status;
 }
 

@@ -41,7 +41,7 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
         "pictures in work at the same time, mostly waiting for batches"},
     [VT_KEY_MAX_BATCH] = {"max_batch", VT_KIND_INTEGER, "32", "N", 1, 65536, "tensorrt.max_batch_size",
         "largest batch of a network"},
-    [VT_KEY_MAX_BATCH_DELAY_US] = {"max_batch_delay_us", VT_KIND_INTEGER, "3000", "US", 0, 1e6, "",
+    [VT_KEY_MAX_BATCH_DELAY_US] = {"max_batch_delay_us", VT_KIND_INTEGER, "10000", "US", 0, 1e6, "",
         "longest wait for others that are on their way to the same batch"},
     [VT_KEY_IMAGES_ROOT] = {"images_root", VT_KIND_TEXT, "/images", "DIR", 0, 0, "ROOT_IMAGES_DIR",
         "folder of urls that are paths; nothing outside it is read"},
