@@ -37,7 +37,7 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
         "arithmetic of plans"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
-    [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "24", "N", 1, 1024, "",
+    [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "48", "N", 1, 1024, "",
         "pictures in work at the same time, mostly waiting for batches"},
     [VT_KEY_MAX_BATCH] = {"max_batch", VT_KIND_INTEGER, "32", "N", 1, 65536, "tensorrt.max_batch_size",
         "largest batch of a network"},
