@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import random
 import resource
 import socket
@@ -15,7 +16,7 @@ from test_http import form
 FIELDS = ['images', 'urls', 'data', 'threshold', 'embed_only', 'limit_faces', 'min_face_size', 'msgpack', 'attributes', 'img_req_headers', 'robust']
 ROUTES = ['/extract', '/draw_detections', '/v1/extract', '/v1/embed', '/v1/match', '/multipart/draw_detections', '/v1/models/rec']
 FINE = {200, 400, 403, 413, 422}
-SLOW_CONNECTIONS = 300
+SLOW_CONNECTIONS = int(os.environ.get('VULTUS_SLOW_CONNECTIONS', 300))
 
 
 def works(server):
