@@ -7,7 +7,7 @@ export VULTUS_TEST_DATA
 # Every folder's build shares objects through ccache where that is installed.
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: all run serve test fuzz bench clean setup
+.PHONY: all run serve test fuzz slow-clients bench clean setup
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -38,6 +38,10 @@ SECONDS_EACH ?= 60
 fuzz:
 	scripts/setup.sh tests
 	scripts/fuzz.sh $(SECONDS_EACH)
+
+# The server beside ten thousand clients that send next to nothing.
+slow-clients: all
+	VULTUS_SLOW_CONNECTIONS=10000 $${PYTHON:-.venv/bin/python} -m pytest -q tests/server/test_hostile.py -k slow_connections
 
 bench: all
 	for model in $(MODELS); do echo "$$model"; $(BUILD)/vultus bench $(VULTUS_TEST_DATA)/models/$$model.onnx --batch 1,8; done

@@ -6,11 +6,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "stream.h"
 #include "value.h"
 
 static void add_text(struct vt_strbuf *out, const char *name, const char *text) {
     vt_strbuf_printf(out, ",\"%s\":", name);
     vt_write_json_text(out, text, strlen(text));
+}
+
+static size_t bytes_sent(const struct vt_request *request) {
+    if (request->stream) return vt_stream_sent(request->stream);
+    return request->response.static_body ? request->response.static_size : request->response.body.length;
 }
 
 void vt_access_log(const struct vt_request *request, uint64_t nanoseconds) {
@@ -28,8 +34,7 @@ void vt_access_log(const struct vt_request *request, uint64_t nanoseconds) {
     add_text(&line, "path", request->path);
     vt_strbuf_printf(&line,
         ",\"status\":%u,\"ms\":%.3f,\"bytes_in\":%zu,\"bytes_out\":%zu,\"pictures\":%zu,\"faces\":%zu}\n",
-        request->response.status, (double)nanoseconds * 1e-6, request->body_size,
-        request->response.static_body ? request->response.static_size : request->response.body.length,
+        request->response.status, (double)nanoseconds * 1e-6, request->body_size, bytes_sent(request),
         request->pictures, request->faces);
     /* One write, so that lines of several threads stay whole. There is nobody to tell of a failure. */
     if (!line.failed && write(STDOUT_FILENO, line.text, line.length) < 0) line.failed = true;

@@ -25,6 +25,35 @@ static void add_text(struct vt_emitter *out, const char *name, const char *text)
 
 enum { PROCESSED_FIELDS = 6 };
 
+/* What was not asked for, or not told, is null. */
+static void write_processed(struct vt_emitter *out, unsigned wanted, const struct vultus_attributes *told) {
+    unsigned have = wanted & told->present;
+    bool aged = have & VULTUS_ATTRIBUTE_GENDER_AGE, masked = have & VULTUS_ATTRIBUTE_MASK;
+    const int numbers[] = {told->gender, told->age};
+    static const char *const names[] = {"gender", "age"};
+    for (int i = 0; i < 2; i++) {
+        vt_emit_key(out, names[i]);
+        if (aged)
+            vt_emit_integer(out, numbers[i]);
+        else
+            vt_emit_null(out);
+    }
+    vt_emit_key(out, "mask");
+    if (masked)
+        vt_emit_bool(out, told->mask);
+    else
+        vt_emit_null(out);
+    vt_emit_key(out, "mask_probs");
+    if (!masked) {
+        vt_emit_null(out);
+        return;
+    }
+    vt_emit_map(out, 2);
+    add_number(out, "mask", told->mask_probability);
+    add_number(out, "no_mask", told->no_mask_probability);
+    vt_emit_map_end(out);
+}
+
 static void write_embedding(struct vt_emitter *out, const float *embedding, float norm, int dimension) {
     vt_emit_key(out, "norm");
     if (embedding)
@@ -36,12 +65,6 @@ static void write_embedding(struct vt_emitter *out, const float *embedding, floa
         vt_emit_floats(out, embedding, (uint32_t)dimension);
     else
         vt_emit_null(out);
-    /* No model for these is loaded. */
-    static const char *const attributes[] = {"gender", "age", "mask", "mask_probs"};
-    for (int i = 0; i < 4; i++) {
-        vt_emit_key(out, attributes[i]);
-        vt_emit_null(out);
-    }
 }
 
 static void write_box(struct vt_emitter *out, const float box[4]) {
@@ -68,7 +91,7 @@ static void write_face(struct vt_emitter *out, const struct vt_picture_job *job,
     const struct vultus_face *face = &job->faces->faces[i];
     bool processed = wanted->extract_embedding || wanted->extract_ga || wanted->detect_masks;
     uint32_t fields = 5 + (uint32_t)wanted->return_landmarks + (uint32_t)wanted->return_face_data +
-                      (processed ? PROCESSED_FIELDS : 0);
+                      (processed ? PROCESSED_FIELDS : 0) + (wanted->attributes != 0);
     vt_emit_map(out, fields);
     write_box(out, face->box);
     if (wanted->return_landmarks) write_landmarks(out, face->landmarks);
@@ -80,7 +103,11 @@ static void write_face(struct vt_emitter *out, const struct vt_picture_job *job,
         vt_emit_key(out, "facedata");
         vt_emit_base64(out, job->crops[i].bytes, job->crops[i].size);
     }
-    if (processed) write_embedding(out, face->embedding, face->norm, job->faces->dimension);
+    if (processed) {
+        write_embedding(out, face->embedding, face->norm, job->faces->dimension);
+        write_processed(out, vt_wanted_attributes(wanted), &face->attributes);
+    }
+    if (wanted->attributes) vt_answer_attributes(out, wanted->attributes, &face->attributes);
     vt_emit_key(out, "size");
     vt_emit_integer(out, truncated(face->box[2] - face->box[0]));
     vt_emit_map_end(out);
@@ -94,14 +121,18 @@ static bool is_wide_enough(const struct vt_wanted *wanted, const struct vultus_f
 
 static double picture_ms(const struct vt_picture_job *job) {
     double sum = 0;
-    for (int s = VT_STAGE_DECODE; s <= VT_STAGE_EMBED; s++) sum += job->stages[s];
+    for (int s = VT_STAGE_DECODE; s <= VT_STAGE_ATTRIBUTES; s++) sum += job->stages[s];
     return sum;
 }
 
-static void write_picture(struct vt_emitter *out, const struct vt_picture_job *job) {
+static void write_picture(struct vt_emitter *out, const struct vt_picture_job *job, bool indexed) {
     size_t found = job->failed || !job->faces ? 0 : job->faces->count, shown = 0;
     for (size_t i = 0; i < found; i++) shown += is_wide_enough(job->set->wanted, &job->faces->faces[i]);
-    vt_emit_map(out, job->failed ? 4 : 3);
+    vt_emit_map(out, 3 + (uint32_t)job->failed + (uint32_t)indexed);
+    if (indexed) {
+        vt_emit_key(out, "index");
+        vt_emit_integer(out, job - job->set->jobs);
+    }
     add_text(out, "status", job->failed ? "failed" : "ok");
     add_number(out, "took_ms", job->failed ? 0 : picture_ms(job));
     vt_emit_key(out, "faces");
@@ -112,6 +143,8 @@ static void write_picture(struct vt_emitter *out, const struct vt_picture_job *j
     if (job->failed) add_text(out, "traceback", job->failure ? job->failure : no_reason);
     vt_emit_map_end(out);
 }
+
+void vt_answer_line(struct vt_emitter *out, const struct vt_picture_job *job) { write_picture(out, job, true); }
 
 void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, const struct vt_took *took) {
     bool verbose = set->wanted->verbose_timings;
@@ -126,7 +159,7 @@ void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, c
     vt_emit_map_end(out);
     vt_emit_key(out, "data");
     vt_emit_list(out, (uint32_t)set->count);
-    for (size_t i = 0; i < set->count; i++) write_picture(out, &set->jobs[i]);
+    for (size_t i = 0; i < set->count; i++) write_picture(out, &set->jobs[i], false);
     vt_emit_list_end(out);
     vt_emit_map_end(out);
 }
@@ -143,6 +176,7 @@ static void write_crop(struct vt_emitter *out, const struct vt_embedded *crop, i
     }
     vt_emit_map(out, PROCESSED_FIELDS + 4);
     write_embedding(out, crop->embedding, crop->norm, dimension);
+    write_processed(out, crop->attributes.present, &crop->attributes);
     write_box(out, (const float[4]){0, 0, 112, 112});
     vt_emit_key(out, "size");
     vt_emit_integer(out, 112);
@@ -171,5 +205,27 @@ void vt_answer_crops(struct vt_emitter *out, const struct vt_embedded *crops, si
     vt_emit_list_end(out);
     add_text(out, "status", failure ? "failed" : "ok");
     if (failure) add_text(out, "traceback", failure);
+    vt_emit_map_end(out);
+}
+
+void vt_answer_embeddings(
+    struct vt_emitter *out, const struct vt_embedded *crops, size_t count, int dimension, double took_ms) {
+    vt_emit_map(out, 3);
+    add_number(out, "took_ms", took_ms);
+    vt_emit_key(out, "dimension");
+    vt_emit_integer(out, dimension);
+    vt_emit_key(out, "data");
+    vt_emit_list(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const struct vt_embedded *crop = &crops[i];
+        vt_emit_map(out, crop->embedding ? 3 : 2);
+        add_text(out, "status", crop->embedding ? "ok" : "failed");
+        if (crop->embedding)
+            write_embedding(out, crop->embedding, crop->norm, dimension);
+        else
+            add_text(out, "failure", crop->failure ? crop->failure : no_reason);
+        vt_emit_map_end(out);
+    }
+    vt_emit_list_end(out);
     vt_emit_map_end(out);
 }

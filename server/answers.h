@@ -11,7 +11,9 @@ void vt_answer_draw_form(struct vt_request *request);
 void vt_answer_health(struct vt_request *request);
 
 void vt_answer_v1_extract(struct vt_request *request);
+void vt_answer_v1_embed(struct vt_request *request);
 void vt_answer_v1_match(struct vt_request *request);
+void vt_answer_v1_models(struct vt_request *request);
 
 void vt_answer_info(struct vt_request *request);
 void vt_answer_root(struct vt_request *request);

@@ -9,7 +9,7 @@
 
 enum { JPEG_QUALITY = 95 };
 
-static void search(struct vt_picture_job *job) { vt_picture_analyze(job, false, false); }
+static void search(struct vt_picture_job *job) { vt_picture_analyze(job, false, false, 0); }
 
 /* Faces that are wide enough, moved to the front; returns how many. */
 static size_t keep_wide(struct vultus_faces *faces, int64_t least) {
@@ -25,7 +25,7 @@ static void draw(struct vt_picture_set *set, struct vt_picture_job *job) {
     const struct vt_wanted *wanted = set->wanted;
     char footer[128];
     size_t count = keep_wide(job->faces, wanted->min_face_size), size;
-    snprintf(footer, sizeof footer, "faces: %zu (%.64s)", count, request->server->models.detector);
+    snprintf(footer, sizeof footer, "faces: %zu (%.64s)", count, request->models->info.detector);
     vultus_draw(&job->picture, job->faces->faces, count,
         &(struct vultus_draw_options){.without_landmarks = !wanted->draw_landmarks,
             .without_scores = !wanted->draw_scores,

@@ -121,6 +121,19 @@ void vt_emit_number(struct vt_emitter *e, double value) {
     vt_strbuf_append(e->out, text, vt_write_number(text, value));
 }
 
+void vt_emit_bool(struct vt_emitter *e, bool value) {
+    if (!e->msgpack) {
+        separate(e);
+        vt_strbuf_puts(e->out, value ? "true" : "false");
+        return;
+    }
+    msgpack_packer packer = packer_of(e);
+    if (value)
+        msgpack_pack_true(&packer);
+    else
+        msgpack_pack_false(&packer);
+}
+
 void vt_emit_null(struct vt_emitter *e) {
     if (e->msgpack) {
         msgpack_packer packer = packer_of(e);

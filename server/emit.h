@@ -26,6 +26,7 @@ void vt_emit_key(struct vt_emitter *emitter, const char *name);
 void vt_emit_text(struct vt_emitter *emitter, const char *text);
 void vt_emit_integer(struct vt_emitter *emitter, int64_t value);
 void vt_emit_number(struct vt_emitter *emitter, double value);
+void vt_emit_bool(struct vt_emitter *emitter, bool value);
 void vt_emit_null(struct vt_emitter *emitter);
 /* A list of numbers. */
 void vt_emit_floats(struct vt_emitter *emitter, const float *values, uint32_t count);

@@ -11,6 +11,8 @@
 #include "extract.h"
 #include "server_internal.h"
 
+enum { CROP_SIDE = 112 }; /* that models of attributes take */
+
 static const char json_type[] = "application/json", msgpack_type[] = "application/x-msgpack";
 
 static bool wants_msgpack(const struct vt_picture_set *set) {
@@ -38,18 +40,12 @@ static void end(struct vt_picture_set *set) {
 
 /* ---------------------------------------------------------------- pictures */
 
-static void search(struct vt_picture_job *job) {
-    const struct vt_wanted *wanted = job->set->wanted;
-    vt_picture_analyze(job, wanted->extract_embedding, wanted->return_face_data);
-    vultus_picture_release(&job->picture);
-}
-
 static void answer_faces(struct vt_picture_set *set) {
     struct vt_request *request = set->request;
     if (!was_given_up(set)) {
         uint64_t start = vt_now_ns();
         struct vt_took took = {.total = vt_ms_since(request->whole_ns)};
-        for (int s = VT_STAGE_FETCH; s <= VT_STAGE_EMBED; s++)
+        for (int s = VT_STAGE_FETCH; s <= VT_STAGE_ATTRIBUTES; s++)
             *(s <= VT_STAGE_DECODE ? &took.read : &took.search) += request->stages[s];
         struct vt_emitter out = {.msgpack = wants_msgpack(set), .out = &request->response.body};
         vt_answer_faces(&out, set, &took);
@@ -72,7 +68,7 @@ struct crops {
 
 /* A picture of another size is not kept, for it may be large. */
 static void keep(struct vt_picture_job *job) {
-    const struct vultus_pipeline_info *models = &job->set->request->server->models;
+    const struct vultus_pipeline_info *models = &job->set->request->models->info;
     const struct vultus_picture *picture = &job->picture;
     if (picture->width == models->crop_width && picture->height == models->crop_height) return;
     char sentence[128];
@@ -102,7 +98,7 @@ static void release(struct crops *crops) {
 }
 
 static void collect(struct crops *crops, const struct vt_picture_set *set) {
-    const struct vultus_pipeline_info *models = &set->request->server->models;
+    const struct vultus_pipeline_info *models = &set->request->models->info;
     size_t row = 3 * (size_t)models->crop_width, bytes = row * (size_t)models->crop_height;
     for (size_t i = 0; i < set->count; i++) {
         const struct vt_picture_job *job = &set->jobs[i];
@@ -117,41 +113,58 @@ static void collect(struct crops *crops, const struct vt_picture_set *set) {
     }
 }
 
+static enum vultus_status classify(
+    struct crops *crops, const struct vt_models *models, unsigned wanted, struct vultus_error *error) {
+    unsigned told = wanted & models->attributes;
+    if (!told || models->info.crop_width != CROP_SIDE || models->info.crop_height != CROP_SIDE) return VULTUS_OK;
+    struct vultus_attributes *attributes = calloc(crops->count, sizeof *attributes);
+    enum vultus_status status =
+        attributes ? vultus_pipeline_classify(models->pipeline, crops->pixels, crops->count, told, attributes, error)
+                   : vt_fail_memory(error, "attributes", crops->count * sizeof *attributes);
+    for (size_t i = 0; !status && i < crops->count; i++) crops->results[crops->places[i]].attributes = attributes[i];
+    free(attributes);
+    return status;
+}
+
 /* On failure every crop that was handed in has the sentence. */
-static void embed(struct crops *crops, struct vt_request *request, struct vultus_error *error) {
-    struct vt_server *server = request->server;
+static void embed(struct crops *crops, struct vt_request *request, unsigned wanted, struct vultus_error *error) {
+    const struct vt_models *models = request->models;
     uint64_t start = vt_now_ns();
     enum vultus_status status =
-        vultus_pipeline_embed(server->pipeline, crops->pixels, crops->count, crops->embeddings, crops->norms, error);
+        vultus_pipeline_embed(models->pipeline, crops->pixels, crops->count, crops->embeddings, crops->norms, error);
     vt_request_stage(request, VT_STAGE_EMBED, vt_ms_since(start));
+    if (!status) status = classify(crops, models, wanted, error);
     for (size_t i = 0; i < crops->count; i++) {
         struct vt_embedded *result = &crops->results[crops->places[i]];
         bool fine = status == VULTUS_OK && isfinite(crops->norms[i]) && crops->norms[i] > 0;
-        result->embedding = fine ? crops->embeddings + i * (size_t)server->models.dimension : NULL;
+        result->embedding = fine ? crops->embeddings + i * (size_t)models->info.dimension : NULL;
         result->norm = crops->norms[i];
         if (!fine) result->failure = status ? error->text : "the recogniser's embedding has no length";
     }
     request->faces = crops->count;
-    vt_count(&server->metrics, VT_EVENT_FACES, crops->count);
+    vt_count(&request->server->metrics, VT_EVENT_FACES, crops->count);
 }
 
 static void embed_and_answer(struct vt_picture_set *set, struct crops *crops) {
     struct vt_request *request = set->request;
     struct vultus_error error = {0};
     collect(crops, set);
-    if (crops->count > 0) embed(crops, request, &error);
+    if (crops->count > 0) embed(crops, request, vt_wanted_attributes(set->wanted), &error);
     uint64_t start = vt_now_ns();
     struct vt_emitter out = {.msgpack = wants_msgpack(set), .out = &request->response.body};
     const char *failure = error.status ? error.text : crops->wrong_size;
-    vt_answer_crops(
-        &out, crops->results, set->count, request->server->models.dimension, vt_ms_since(request->whole_ns), failure);
+    double took_ms = vt_ms_since(request->whole_ns);
+    if (set->wanted->plain_embeddings)
+        vt_answer_embeddings(&out, crops->results, set->count, request->models->info.dimension, took_ms);
+    else
+        vt_answer_crops(&out, crops->results, set->count, request->models->info.dimension, took_ms, failure);
     send_written(set, start);
 }
 
 static void answer_crops(struct vt_picture_set *set) {
     struct crops crops = {0};
     if (!was_given_up(set)) {
-        if (allocate(&crops, set->count, &set->request->server->models))
+        if (allocate(&crops, set->count, &set->request->models->info))
             embed_and_answer(set, &crops);
         else
             vt_request_fail(set->request, 500, "there is no memory for %zu crops", set->count);
@@ -164,7 +177,7 @@ static void answer_crops(struct vt_picture_set *set) {
 
 bool vt_extract_start(struct vt_request *request, struct vt_wanted *wanted) {
     return wanted->embed_only ? vt_pictures_start(request, wanted, wanted->count, keep, answer_crops)
-                              : vt_pictures_start(request, wanted, wanted->count, search, answer_faces);
+                              : vt_pictures_start(request, wanted, wanted->count, vt_picture_search, answer_faces);
 }
 
 void vt_answer_extract(struct vt_request *request) {

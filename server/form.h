@@ -17,7 +17,7 @@ struct vt_form_field {
     size_t length;
 };
 
-enum { VT_FORM_FIELDS = 64 }; /* most of one form */
+enum { VT_FORM_FIELDS = 1088 }; /* most of one form: as many pictures as a request has by default, and settings */
 
 /*
  * Finds the fields of `body`, whose content type (with the boundary) is `content_type`; NULL is none. FORMAT: broken,

@@ -6,7 +6,10 @@
 
 #include "access_log.h"
 #include "base/clock.h"
+#include "keys.h"
 #include "server_internal.h"
+#include "stream.h"
+#include "tls.h"
 
 /*
  * libmicrohttpd calls from one thread: `handle` first with the headers, then with pieces of the body, then with none,
@@ -14,7 +17,7 @@
  * workers is suspended.
  */
 
-enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536 };
+enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536, STREAM_BLOCK_BYTES = 65536 };
 
 /* ---------------------------------------------------------------- requests */
 
@@ -39,15 +42,19 @@ static void describe_remote(struct vt_request *request) {
             AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, request->remote, sizeof request->remote);
 }
 
-static enum MHD_Result look_for_msgpack(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+static bool is_type(const char *text, size_t length, const char *type) {
+    return length == strlen(type) && strncasecmp(text, type, length) == 0;
+}
+
+static enum MHD_Result look_for_types(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
     struct vt_request *request = context;
     (void)kind;
     if (strcasecmp(name, "Accept") != 0 || !value) return MHD_YES;
-    static const char wanted[] = "application/x-msgpack";
     for (const char *at = value; *at;) {
         at += strspn(at, ", \t");
         size_t length = strcspn(at, ",; \t");
-        if (length == sizeof wanted - 1 && strncasecmp(at, wanted, length) == 0) request->accepts_msgpack = true;
+        request->accepts_msgpack |= is_type(at, length, "application/x-msgpack");
+        request->accepts_ndjson |= is_type(at, length, "application/x-ndjson");
         at += strcspn(at, ",");
     }
     return MHD_YES;
@@ -69,20 +76,10 @@ static struct vt_request *new_request(
     vt_arena_init(&request->arena, 0);
     make_id(server, request, header(request, "X-Request-Id"));
     describe_remote(request);
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_msgpack, request);
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_for_types, request);
     const char *type = header(request, "Content-Type");
     request->content_type = type ? vt_arena_strdup(&request->arena, type) : NULL;
     return request;
-}
-
-static void free_request(struct vt_request *request) {
-    struct vt_server *server = request->server;
-    if (request->admitted) atomic_fetch_sub(&server->requests_in_work, 1);
-    atomic_fetch_sub(&server->bytes_held, atomic_load(&request->held));
-    vt_strbuf_fini(&request->response.body);
-    vt_arena_fini(&request->arena);
-    free(request->body);
-    free(request);
 }
 
 /* ---------------------------------------------------------------- routing */
@@ -131,6 +128,34 @@ static void choose_route(struct vt_request *request) {
     }
     request->response.allow = allow;
     vt_request_fail(request, 405, "Method Not Allowed");
+}
+
+/* The client's key: that of "Authorization: Bearer", else of X-API-Key; NULL: it has none. */
+static const char *key_of(const struct vt_request *request) {
+    static const char scheme[] = "Bearer ";
+    const char *authorization = header(request, "Authorization");
+    bool bearer = authorization && strncasecmp(authorization, scheme, sizeof scheme - 1) == 0;
+    return bearer ? authorization + sizeof scheme - 1 : header(request, "X-API-Key");
+}
+
+/* Refuses who may not ask. The administrator may ask everything. */
+static void check_key(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    enum vt_access access = vt_route(request->route)->access;
+    const char *clients = vt_setting_string(server, VT_KEY_API_KEYS),
+               *admin = vt_setting_string(server, VT_KEY_ADMIN_KEY), *key = key_of(request);
+    if (access == VT_FOR_ALL || (access == VT_FOR_CLIENTS && !*clients)) return;
+    if (access == VT_FOR_ADMIN && !*admin) {
+        vt_request_fail(request, 403, "the server has no admin_key, so nobody may do this");
+        return;
+    }
+    bool is_admin = vt_key_fits(admin, key), is_client = vt_key_fits(clients, key);
+    if (is_admin || (is_client && access == VT_FOR_CLIENTS)) return;
+    vt_count(&server->metrics, VT_EVENT_REFUSED_KEY, 1);
+    request->response.challenge = !is_client;
+    vt_request_fail(request, is_client ? 403 : 401,
+        is_client ? "the key is not the administrator's"
+                  : "a key is needed, as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\"");
 }
 
 /* Refuses what is too much, before a byte of the body is taken. */
@@ -203,6 +228,7 @@ static bool process(struct vt_request *request) {
     struct vt_server *server = request->server;
     const struct vt_route *route = vt_route(request->route);
     request->whole_ns = vt_now_ns();
+    request->models = vt_models_take(server);
     request->deadline_ns =
         request->whole_ns + (uint64_t)vt_setting_integer(server, VT_KEY_REQUEST_TIMEOUT) * 1000000000;
     if (!route->in_worker) {
@@ -243,24 +269,41 @@ static void add_headers(const struct vt_request *request, struct MHD_Response *a
     if (response->content_type) MHD_add_response_header(answer, "Content-Type", response->content_type);
     if (response->allow) MHD_add_response_header(answer, "Allow", response->allow);
     if (*response->location) MHD_add_response_header(answer, "Location", response->location);
+    if (response->challenge) MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
     if (response->retry_after) {
         snprintf(text, sizeof text, "%d", response->retry_after);
         MHD_add_response_header(answer, "Retry-After", text);
     }
     MHD_add_response_header(answer, "X-Request-Id", request->id);
-    vt_server_timing(request, text, sizeof text);
+    /* Pictures of a stream are still in work. */
+    *text = '\0';
+    if (!request->stream) vt_server_timing(request, text, sizeof text);
     if (*text) MHD_add_response_header(answer, "Server-Timing", text);
     if (atomic_load(&request->server->draining)) MHD_add_response_header(answer, "Connection", "close");
     add_cors(request, answer);
 }
 
+static ssize_t read_stream(void *context, uint64_t position, char *bytes, size_t most) {
+    (void)position;
+    ssize_t n = vt_stream_read(context, bytes, most);
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+/* A body that is in memory belongs to the request, which lives until the answer is sent. */
+static struct MHD_Response *make_response(const struct vt_request *request) {
+    const struct vt_response *response = &request->response;
+    if (request->stream)
+        return MHD_create_response_from_callback(
+            MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream, request->stream, NULL);
+    const char *body = response->static_body ? response->static_body : response->body.text;
+    size_t size = response->static_body ? response->static_size : response->body.length;
+    return MHD_create_response_from_buffer(size, (void *)body, MHD_RESPMEM_PERSISTENT);
+}
+
 static enum MHD_Result send_answer(struct vt_request *request) {
     struct vt_response *response = &request->response;
     if (response->status == 0) vt_request_fail(request, 500, "the request was not answered");
-    const char *body = response->static_body ? response->static_body : response->body.text;
-    size_t size = response->static_body ? response->static_size : response->body.length;
-    /* The body belongs to the request, which lives until the answer is sent. */
-    struct MHD_Response *answer = MHD_create_response_from_buffer(size, (void *)body, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *answer = make_response(request);
     if (!answer) return MHD_NO;
     add_headers(request, answer);
     enum MHD_Result result = MHD_queue_response(request->connection, response->status, answer);
@@ -279,6 +322,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         request = *state = new_request(server, connection, method, path);
         if (!request) return MHD_NO;
         choose_route(request);
+        if (!request->response.status) check_key(request);
         if (!request->response.status) admit(request);
         /* A refusal is sent at once, and the connection closed instead of reading the body. */
         return request->response.status ? send_answer(request) : MHD_YES;
@@ -299,21 +343,38 @@ static void completed(
     (void)connection;
     (void)why;
     if (!request) return;
+    *state = NULL;
+    if (request->stream) vt_stream_close(request->stream);
     uint64_t nanoseconds = vt_now_ns() - request->begin_ns;
     if (request->response.status)
         vt_observe_answer(&server->metrics, request->route, request->response.status, nanoseconds);
     if (vt_setting_integer(server, VT_KEY_ACCESS_LOG)) vt_access_log(request, nanoseconds);
-    free_request(request);
-    *state = NULL;
+    if (request->stream)
+        vt_stream_leave(request->stream);
+    else
+        vt_request_free(request);
 }
 
 enum vultus_status vt_http_start(struct vt_server *server, struct vultus_error *error) {
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
-        NULL, handle, server, MHD_OPTION_LISTEN_SOCKET, server->listening, MHD_OPTION_NOTIFY_COMPLETED, completed,
-        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)vt_setting_integer(server, VT_KEY_MAX_CONNECTIONS),
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    struct vt_tls tls;
+    enum vultus_status status = vt_tls_read(
+        vt_setting_string(server, VT_KEY_TLS_CERTIFICATE), vt_setting_string(server, VT_KEY_TLS_KEY), &tls, error);
+    if (status) return status;
+    const struct MHD_OptionItem secured[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, tls.certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, tls.key}, {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    server->daemon = MHD_start_daemon(flags | (tls.certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server,
+        MHD_OPTION_LISTEN_SOCKET, server->listening, MHD_OPTION_NOTIFY_COMPLETED, completed, server,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)vt_setting_integer(server, VT_KEY_MAX_CONNECTIONS),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)vt_setting_integer(server, VT_KEY_IDLE_TIMEOUT),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_END);
-    if (!server->daemon) return vt_fail(error, VULTUS_ERROR_IO, "the HTTP server cannot be started");
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_ARRAY, tls.certificate ? secured : plain,
+        MHD_OPTION_END);
+    bool secure = tls.certificate;
+    vt_tls_release(&tls);
+    if (!server->daemon)
+        return vt_fail(error, VULTUS_ERROR_IO, "the %s server cannot be started%s", secure ? "HTTPS" : "HTTP",
+            secure ? ": certificate and key have to be PEM, and belong together" : "");
     return VULTUS_OK;
 }
 

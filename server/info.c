@@ -25,8 +25,9 @@ static void add_switch(struct vt_strbuf *out, const char *key, bool value) {
     vt_strbuf_printf(out, "\"%s\":%s,", key, value ? "true" : "false");
 }
 
-static void add_models(const struct vt_server *server, struct vt_strbuf *out) {
-    const struct vultus_pipeline_info *models = &server->models;
+static void add_models(const struct vt_request *request, struct vt_strbuf *out) {
+    const struct vt_server *server = request->server;
+    const struct vultus_pipeline_info *models = &request->models->info;
     const struct vt_key_value *size = &server->configuration->values[VT_KEY_INPUT_SIZE];
     int batch = (int)vt_setting_integer(server, VT_KEY_MAX_BATCH);
     vt_strbuf_puts(out, "\"models\":{");
@@ -37,8 +38,8 @@ static void add_models(const struct vt_server *server, struct vt_strbuf *out) {
     bool configured = size->source != VT_FROM_DEFAULT;
     vt_strbuf_printf(out, "\"max_size\":[%d,%d],", configured ? size->width : models->detector_width,
         configured ? size->height : models->detector_height);
-    add_name(out, "ga_name", NULL);
-    add_name(out, "mask_detector", NULL);
+    add_name(out, "ga_name", request->models->stems[VT_ROLE_GENDERAGE]);
+    add_name(out, "mask_detector", request->models->stems[VT_ROLE_MASK]);
     vt_strbuf_printf(out, "\"rec_batch_size\":%d,\"det_batch_size\":%d,", batch, batch);
     vt_strbuf_puts(out, "\"force_fp16\":false,\"triton_uri\":null},");
 }
@@ -64,7 +65,7 @@ void vt_answer_info(struct vt_request *request) {
     add_name(out, "version", vt_setting_string(server, VT_KEY_SHOWN_VERSION));
     add_name(out, "tensorrt_version", NULL);
     add_name(out, "log_level", vt_setting_string(server, VT_KEY_LOG_LEVEL));
-    add_models(server, out);
+    add_models(request, out);
     add_defaults(server, out);
     vt_request_answer(request, 200, json_type);
 }
@@ -118,11 +119,11 @@ static void add_model(
     vt_strbuf_puts(out, "} 1\n");
 }
 
-static void add_state(struct vt_server *server, struct vt_strbuf *out) {
-    const struct vultus_pipeline_info *models = &server->models;
+static void add_state(struct vt_server *server, const struct vt_models *in_service, struct vt_strbuf *out) {
+    const struct vultus_pipeline_info *models = &in_service->info;
     struct vultus_pipeline_statistics batches;
     size_t waiting, busy;
-    vultus_pipeline_measure(server->pipeline, &batches);
+    vultus_pipeline_measure(in_service->pipeline, &batches);
     vt_workers_load(server->workers, &waiting, &busy);
     add_gauge(out, "vultus_queue_depth", "pictures that wait for a worker", waiting);
     add_gauge(out, "vultus_workers_busy", "pictures in work", busy);
@@ -143,7 +144,7 @@ void vt_answer_metrics(struct vt_request *request) {
     struct vt_server *server = request->server;
     struct vt_strbuf *out = &request->response.body;
     vt_metrics_write(&server->metrics, vt_route_name, out);
-    add_state(server, out);
+    add_state(server, request->models, out);
     vt_request_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8");
 }
 
@@ -164,7 +165,7 @@ void vt_answer_health(struct vt_request *request) {
     bool blank = status == VULTUS_ERROR_NOT_FOUND;
     status = blank ? vultus_picture_create(640, 640, &picture, &error) : status;
     if (!status && !blank) status = vultus_picture_decode(server->runtime, bytes, size, "the image", &picture, &error);
-    if (!status) status = vultus_analyze(server->pipeline, &picture, &options, &faces, &error);
+    if (!status) status = vultus_analyze(request->models->pipeline, &picture, &options, &faces, &error);
     if (!status && (blank || faces->count > 0))
         answer_text(request, 200, "{\"status\":\"ok\"}");
     else

@@ -11,7 +11,7 @@ static const unsigned codes[VT_CODES_COUNTED] = {
     200, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504, 0};
 
 static const char *const stage_names[VT_STAGES] = {
-    "queue", "fetch", "decode", "letterbox", "detect", "boxes", "align", "embed", "write"};
+    "queue", "fetch", "decode", "letterbox", "detect", "boxes", "align", "embed", "attributes", "write"};
 
 static const struct {
     const char *name, *help;
@@ -26,6 +26,9 @@ static const struct {
     [VT_EVENT_FETCHES] = {"vultus_fetches_total", "urls asked for"},
     [VT_EVENT_FETCHES_FAILED] = {"vultus_fetches_failed_total", "urls that could not be fetched"},
     [VT_EVENT_FETCHES_REFUSED] = {"vultus_fetches_refused_total", "urls that led to addresses that are not allowed"},
+    [VT_EVENT_REFUSED_KEY] = {"vultus_refused_key_total", "requests refused because no key of theirs fits"},
+    [VT_EVENT_MODEL_CHANGES] = {"vultus_model_changes_total", "times that other models were put in service"},
+    [VT_EVENT_MODEL_FAILURES] = {"vultus_model_failures_total", "changes of models that failed; the old ones stayed"},
 };
 
 const char *vt_stage_name(enum vt_stage stage) { return stage_names[stage]; }

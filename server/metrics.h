@@ -18,6 +18,7 @@ enum vt_stage {
     VT_STAGE_BOXES,
     VT_STAGE_ALIGN,
     VT_STAGE_EMBED,
+    VT_STAGE_ATTRIBUTES,
     VT_STAGE_WRITE, /* of one answer */
     VT_STAGES
 };
@@ -34,10 +35,13 @@ enum vt_event {
     VT_EVENT_FETCHES,
     VT_EVENT_FETCHES_FAILED,
     VT_EVENT_FETCHES_REFUSED, /* addresses that are not allowed */
+    VT_EVENT_REFUSED_KEY,     /* requests without a key that fits */
+    VT_EVENT_MODEL_CHANGES,
+    VT_EVENT_MODEL_FAILURES, /* changes that left the old models in service */
     VT_EVENTS
 };
 
-enum { VT_BUCKETS = 15, VT_ROUTES_COUNTED = 24, VT_CODES_COUNTED = 20 };
+enum { VT_BUCKETS = 15, VT_ROUTES_COUNTED = 32, VT_CODES_COUNTED = 20 };
 
 struct vt_histogram {
     _Atomic uint64_t buckets[VT_BUCKETS]; /* the last has no upper bound */

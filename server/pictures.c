@@ -89,8 +89,9 @@ static void encode_crops(struct vt_picture_job *job) {
 
 static int as_int(int64_t value) { return value > 1000000 ? 1000000 : value < 0 ? 0 : (int)value; }
 
-void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops) {
+void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops, unsigned attributes) {
     struct vt_server *server = job->set->request->server;
+    const struct vt_models *models = job->set->request->models;
     const struct vt_wanted *wanted = job->set->wanted;
     int most = (int)vt_setting_integer(server, VT_KEY_MAX_FACES), limit = as_int(wanted->limit_faces);
     struct vultus_analyze_options options = {
@@ -100,9 +101,10 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops)
         .limit_faces = limit > 0 && limit < most ? limit : most,
         .without_embeddings = !embeddings,
         .with_crops = crops,
+        .attributes = attributes & models->attributes,
     };
     struct vultus_error error;
-    if (vultus_analyze(server->pipeline, &job->picture, &options, &job->faces, &error) < 0) {
+    if (vultus_analyze(models->pipeline, &job->picture, &options, &job->faces, &error) < 0) {
         vt_picture_fail(job, error.text);
         return;
     }
@@ -112,31 +114,39 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops)
     job->stages[VT_STAGE_BOXES] = times->decode;
     job->stages[VT_STAGE_ALIGN] = times->align;
     job->stages[VT_STAGE_EMBED] = times->embed;
+    job->stages[VT_STAGE_ATTRIBUTES] = times->attributes;
     if (crops) encode_crops(job);
+}
+
+void vt_picture_search(struct vt_picture_job *job) {
+    const struct vt_wanted *wanted = job->set->wanted;
+    vt_picture_analyze(
+        job, wanted->extract_embedding, wanted->return_face_data, vt_wanted_attributes(wanted) | wanted->attributes);
+    vultus_picture_release(&job->picture);
 }
 
 /* ---------------------------------------------------------------- all of them */
 
-static void count_pictures(const struct vt_picture_set *set) {
-    struct vt_request *request = set->request;
-    size_t failed = 0, faces = 0;
-    for (size_t i = 0; i < set->count; i++) {
-        const struct vt_picture_job *job = &set->jobs[i];
-        failed += job->failed;
-        faces += job->faces ? job->faces->count : 0;
-        for (int s = 0; s < VT_STAGES; s++)
-            if (job->stages[s] > 0) vt_request_stage(request, (enum vt_stage)s, job->stages[s]);
-    }
-    request->pictures = set->count;
+void vt_picture_count(const struct vt_picture_job *job) {
+    struct vt_request *request = job->set->request;
+    struct vt_metrics *metrics = &request->server->metrics;
+    size_t faces = job->faces ? job->faces->count : 0;
+    for (int s = 0; s < VT_STAGES; s++)
+        if (job->stages[s] > 0) vt_request_stage(request, (enum vt_stage)s, job->stages[s]);
+    request->pictures++;
     request->faces += faces;
-    vt_count(&request->server->metrics, VT_EVENT_PICTURES, set->count);
-    vt_count(&request->server->metrics, VT_EVENT_PICTURES_FAILED, failed);
-    vt_count(&request->server->metrics, VT_EVENT_FACES, faces);
+    vt_count(metrics, VT_EVENT_PICTURES, 1);
+    vt_count(metrics, VT_EVENT_PICTURES_FAILED, job->failed);
+    vt_count(metrics, VT_EVENT_FACES, faces);
 }
 
 static void finish_all(struct vt_picture_set *set) {
-    count_pictures(set);
+    for (size_t i = 0; i < set->count; i++) vt_picture_count(&set->jobs[i]);
     set->all(set);
+}
+
+static void finish_one(struct vt_picture_job *job) {
+    if (atomic_fetch_sub(&job->set->left, 1) == 1) finish_all(job->set);
 }
 
 static void run_job(struct vt_work *work) {
@@ -150,7 +160,7 @@ static void run_job(struct vt_work *work) {
         decode(job);
         if (!job->failed) set->each(job);
     }
-    if (atomic_fetch_sub(&set->left, 1) == 1) finish_all(set);
+    set->done(job);
 }
 
 static struct vt_picture_job *job_of_fetch(struct vt_fetch *fetch) {
@@ -188,41 +198,56 @@ static void prepare_fetch(struct vt_picture_job *job) {
         .hold = hold_fetched};
 }
 
-bool vt_pictures_start(struct vt_request *request, struct vt_wanted *wanted, size_t count,
-    void (*each)(struct vt_picture_job *), void (*all)(struct vt_picture_set *)) {
+struct vt_picture_set *vt_pictures_prepare(struct vt_request *request, struct vt_wanted *wanted, size_t count) {
     struct vt_picture_set *set = vt_arena_alloc(&request->arena, sizeof *set);
     struct vt_picture_job *jobs = vt_arena_alloc_array(&request->arena, count + 1, sizeof *jobs);
     if (!set || !jobs) {
         vt_request_fail(request, 500, "there is no memory for the request's pictures");
-        return false;
+        return NULL;
     }
     *set = (struct vt_picture_set){
-        .request = request, .wanted = wanted, .jobs = jobs, .count = count, .each = each, .all = all, .left = count};
+        .request = request, .wanted = wanted, .jobs = jobs, .count = count, .done = finish_one, .left = count};
     for (size_t i = 0; i < count; i++)
         jobs[i] = (struct vt_picture_job){.work.run = run_job, .set = set, .named = &wanted->pictures[i]};
     /* The request may be gone as soon as the last picture is on its way; the arena is this thread's until then. */
     for (size_t i = 0; i < count; i++) prepare_fetch(&jobs[i]);
-    if (count == 0) {
-        finish_all(set);
-        return true;
-    }
-    struct vt_server *server = request->server;
-    for (size_t i = 0; i < count; i++)
-        if (jobs[i].fetch.url)
-            vt_fetch_start(server->fetcher, &jobs[i].fetch);
-        else
-            vt_workers_push(server->workers, &request->flow, &jobs[i].work);
+    return set;
+}
+
+void vt_picture_begin(struct vt_picture_job *job) {
+    struct vt_request *request = job->set->request;
+    if (job->fetch.url)
+        vt_fetch_start(request->server->fetcher, &job->fetch);
+    else
+        vt_workers_push(request->server->workers, &request->flow, &job->work);
+}
+
+bool vt_pictures_start(struct vt_request *request, struct vt_wanted *wanted, size_t count,
+    void (*each)(struct vt_picture_job *), void (*all)(struct vt_picture_set *)) {
+    struct vt_picture_set *set = vt_pictures_prepare(request, wanted, count);
+    if (!set) return false;
+    set->each = each;
+    set->all = all;
+    /* The set is gone when its last picture is done. */
+    struct vt_picture_job *jobs = set->jobs;
+    if (count == 0) finish_all(set);
+    for (size_t i = 0; i < count; i++) vt_picture_begin(&jobs[i]);
     return true;
 }
 
+void vt_picture_release(struct vt_picture_job *job) {
+    for (size_t f = 0; job->crops && job->faces && f < job->faces->count; f++) vultus_free(job->crops[f].bytes);
+    free(job->crops);
+    free(job->fetch.bytes);
+    vultus_faces_free(job->faces);
+    vultus_picture_release(&job->picture);
+    free(job->failure);
+    job->crops = NULL;
+    job->fetch.bytes = NULL;
+    job->faces = NULL;
+    job->failure = NULL;
+}
+
 void vt_pictures_release(struct vt_picture_set *set) {
-    for (size_t i = 0; i < set->count; i++) {
-        struct vt_picture_job *job = &set->jobs[i];
-        for (size_t f = 0; job->crops && job->faces && f < job->faces->count; f++) vultus_free(job->crops[f].bytes);
-        free(job->crops);
-        free(job->fetch.bytes);
-        vultus_faces_free(job->faces);
-        vultus_picture_release(&job->picture);
-        free(job->failure);
-    }
+    for (size_t i = 0; i < set->count; i++) vt_picture_release(&set->jobs[i]);
 }

@@ -39,6 +39,7 @@ struct vt_picture_set {
     struct vt_picture_job *jobs;
     size_t count;
     void (*each)(struct vt_picture_job *job);
+    void (*done)(struct vt_picture_job *job); /* with one picture; the last one's calls `all` unless it is replaced */
     void (*all)(struct vt_picture_set *set);
     _Atomic int over; /* enum vt_over */
     _Atomic size_t left;
@@ -49,10 +50,21 @@ bool vt_pictures_start(struct vt_request *request, struct vt_wanted *wanted, siz
     void (*each)(struct vt_picture_job *), void (*all)(struct vt_picture_set *));
 void vt_pictures_release(struct vt_picture_set *set);
 
+/*
+ * The steps of the above for who begins pictures one by one: a set of which nothing is begun (NULL: no memory, and the
+ * answer says so), beginning a picture, adding a finished one to the counters, and giving back its memory early.
+ */
+struct vt_picture_set *vt_pictures_prepare(struct vt_request *request, struct vt_wanted *wanted, size_t count);
+void vt_picture_begin(struct vt_picture_job *job);
+void vt_picture_count(const struct vt_picture_job *job);
+void vt_picture_release(struct vt_picture_job *job);
+
 /* Keeps a sentence as the job's failure. */
 void vt_picture_fail(struct vt_picture_job *job, const char *sentence);
 
-/* Searches the job's picture as the request wants it; for `each`. */
-void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops);
+/* Searches the job's picture as the request wants it; for `each`. Attributes without a model are passed over. */
+void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops, unsigned attributes);
+/* The same with all that the request's fields ask for; the picture is released. */
+void vt_picture_search(struct vt_picture_job *job);
 
 #endif

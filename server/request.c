@@ -4,11 +4,13 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "server_internal.h"
+#include "stream.h"
 #include "value.h"
 
 static const char json_type[] = "application/json";
@@ -54,6 +56,18 @@ void vt_request_finish(struct vt_request *request) {
     vt_http_resume(request);
 }
 
+void vt_request_free(struct vt_request *request) {
+    struct vt_server *server = request->server;
+    if (request->admitted) atomic_fetch_sub(&server->requests_in_work, 1);
+    atomic_fetch_sub(&server->bytes_held, atomic_load(&request->held));
+    vt_stream_free(request->stream);
+    vt_models_release(server, request->models);
+    vt_strbuf_fini(&request->response.body);
+    vt_arena_fini(&request->arena);
+    free(request->body);
+    free(request);
+}
+
 /* A connection whose other side has closed it has nobody who reads the answer. */
 static bool client_is_gone(const struct vt_request *request) {
     const union MHD_ConnectionInfo *info =
@@ -63,8 +77,9 @@ static bool client_is_gone(const struct vt_request *request) {
 }
 
 enum vt_over vt_request_check(const struct vt_request *request) {
-    if (vt_now_ns() > request->deadline_ns) return VT_OVER_LATE;
-    return client_is_gone(request) ? VT_OVER_GONE : VT_NOT_OVER;
+    if (vt_now_ns() > request->deadline_ns || atomic_load(&request->server->stopping)) return VT_OVER_LATE;
+    bool gone = request->stream ? vt_stream_is_closed(request->stream) : client_is_gone(request);
+    return gone ? VT_OVER_GONE : VT_NOT_OVER;
 }
 
 void vt_request_give_up(struct vt_request *request, enum vt_over why) {

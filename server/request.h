@@ -13,7 +13,12 @@
 #include "work.h"
 
 struct vt_server;
+struct vt_models;
+struct vt_stream;
 struct vt_request;
+
+/* Who may ask, where the settings have keys. */
+enum vt_access { VT_FOR_ALL, VT_FOR_CLIENTS, VT_FOR_ADMIN };
 
 /* A path with its methods and who answers it. */
 struct vt_route {
@@ -24,6 +29,7 @@ struct vt_route {
      * later and from any thread. Otherwise it answers at once, without waiting for anything.
      */
     bool in_worker;
+    enum vt_access access;
 };
 /* Routes by number; NULL behind the last. The number before the first real one stands for unknown paths. */
 const struct vt_route *vt_route(int number);
@@ -39,6 +45,7 @@ struct vt_response {
     char location[512];
     int retry_after; /* seconds; 0: no header */
     bool preflight;  /* answers a CORS preflight */
+    bool challenge;  /* says how a key is shown */
 };
 
 /* One request, from its first header until its answer is sent. Its threads take turns, so nothing in it is locked. */
@@ -51,14 +58,16 @@ struct vt_request {
     char id[40];
     char remote[64];
     char *content_type; /* NULL: no header */
-    bool accepts_msgpack;
+    bool accepts_msgpack, accepts_ndjson;
     char *body;
     size_t body_size, body_capacity;
     bool body_too_large;
     uint64_t begin_ns, whole_ns, deadline_ns;
-    _Atomic size_t held; /* bytes counted in the server's sum */
-    bool admitted;       /* counted among the requests in work */
+    _Atomic size_t held;      /* bytes counted in the server's sum */
+    bool admitted;            /* counted among the requests in work */
+    struct vt_models *models; /* that answer it; NULL before it is whole */
     bool in_worker, finished;
+    struct vt_stream *stream; /* that sends the answer piece by piece; NULL: it is in `response` */
     struct vt_flow flow;
     struct vt_work work;
     struct vt_arena arena;
@@ -76,6 +85,8 @@ void vt_request_fail_status(struct vt_request *request, const struct vultus_erro
 void vt_request_answer(struct vt_request *request, unsigned status, const char *content_type);
 /* The answer is complete: it will be sent, and the request is gone as soon as this is called. */
 void vt_request_finish(struct vt_request *request);
+/* Gives back what belongs to the request; for the one who is last to know it. */
+void vt_request_free(struct vt_request *request);
 
 /* Whether work for the request makes no sense any more. Thread-safe. */
 enum vt_over { VT_NOT_OVER, VT_OVER_LATE, VT_OVER_GONE };

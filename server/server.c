@@ -7,20 +7,24 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "keys.h"
 #include "listen.h"
+#include "reload.h"
 #include "server_internal.h"
 
 enum { DRAIN_POLL_MS = 20 };
 
-static void ending_signals(sigset_t *set) {
+static void awaited_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
 }
 
-void vt_serve_block_signals(void) {
+/* Threads started from now on do not get them. */
+static void block_signals(void) {
     sigset_t signals;
-    ending_signals(&signals);
+    awaited_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -35,11 +39,23 @@ static enum vultus_status start_fetcher(struct vt_server *server, struct vultus_
     return vt_fetcher_create(&options, &server->fetcher, error);
 }
 
+static enum vultus_status start_runtime(struct vt_server *server, struct vultus_error *error) {
+    const char *plans = vt_setting_string(server, VT_KEY_PLANS);
+    struct vultus_runtime_options options = {.threads = (int)vt_setting_integer(server, VT_KEY_THREADS),
+        .plan_directory = *plans ? plans : NULL,
+        .max_picture_bytes = (size_t)vt_setting_integer(server, VT_KEY_MAX_PICTURE_BYTES),
+        .max_picture_pixels = vt_setting_integer(server, VT_KEY_MAX_PICTURE_PIXELS)};
+    return vultus_runtime_create(&options, &server->runtime, error);
+}
+
 static enum vultus_status start(struct vt_server *server, struct vultus_error *error) {
     const char *host = vt_setting_string(server, VT_KEY_HOST);
     uint16_t port = (uint16_t)vt_setting_integer(server, VT_KEY_PORT);
-    enum vultus_status status =
-        vt_images_root_open(vt_setting_string(server, VT_KEY_IMAGES_ROOT), &server->images, error);
+    enum vultus_status status = vt_keys_check("api_keys", vt_setting_string(server, VT_KEY_API_KEYS), error);
+    if (!status) status = vt_keys_check("admin_key", vt_setting_string(server, VT_KEY_ADMIN_KEY), error);
+    if (!status) status = vt_images_root_open(vt_setting_string(server, VT_KEY_IMAGES_ROOT), &server->images, error);
+    if (!status) status = start_runtime(server, error);
+    if (!status) status = vt_models_start(server, error);
     if (!status) status = vt_workers_create((int)vt_setting_integer(server, VT_KEY_WORKERS), &server->workers, error);
     if (!status) status = start_fetcher(server, error);
     if (!status) status = vt_listen(host, port, &server->listening, &server->port, error);
@@ -49,21 +65,25 @@ static enum vultus_status start(struct vt_server *server, struct vultus_error *e
 
 static void tell_address(const struct vt_server *server) {
     const char *host = vt_setting_string(server, VT_KEY_HOST);
-    fprintf(stderr, "vultus: serving http://%s:%u (%s, %s)\n", host, server->port, server->models.detector,
-        server->models.recogniser ? server->models.recogniser : "no recogniser");
+    const struct vultus_pipeline_info *models = &server->keeper.current->info;
+    fprintf(
+        stderr, "vultus: serving http://%s:%u (%s, %s)\n", host, server->port, models->detector, models->recogniser);
     fprintf(stderr, "vultus: try  curl -s -F file=@PHOTO.jpg http://%s:%u/multipart/draw_detections -o faces.jpg\n",
         host, server->port);
 }
 
-static void wait_for_signal(void) {
+/* Until one that ends the server. */
+static void wait_for_signal(struct vt_server *server) {
     sigset_t signals;
-    int received;
-    ending_signals(&signals);
-    sigwait(&signals, &received);
+    int received = SIGHUP;
+    awaited_signals(&signals);
+    while (received == SIGHUP)
+        if (sigwait(&signals, &received) == 0 && received == SIGHUP) vt_reload(server);
 }
 
 /* Requests in work are answered, or given up when the time is over. */
 static void drain(struct vt_server *server) {
+    vt_models_stop(server);
     uint64_t until = vt_now_ns() + (uint64_t)vt_setting_integer(server, VT_KEY_DRAIN_TIMEOUT) * 1000000000;
     vt_http_drain(server);
     while (atomic_load(&server->requests_in_work) > 0 && vt_now_ns() < until)
@@ -73,31 +93,34 @@ static void drain(struct vt_server *server) {
 /* Fetches end first, which hands their pictures to the workers; these end when all is done; then nobody is suspended.
  */
 static void stop(struct vt_server *server) {
+    atomic_store(&server->stopping, true);
+    vt_fetcher_stop(server->fetcher);
+    vt_workers_stop(server->workers);
+    vt_http_stop(server);
     vt_fetcher_destroy(server->fetcher);
     vt_workers_destroy(server->workers);
-    vt_http_stop(server);
     if (server->listening >= 0) close(server->listening);
     vt_images_root_close(&server->images);
+    vt_models_end(server);
+    vultus_runtime_destroy(server->runtime);
 }
 
-enum vultus_status vt_serve(const struct vt_configuration *configuration, struct vultus_runtime *runtime,
-    struct vultus_pipeline *pipeline, struct vultus_error *error) {
+enum vultus_status vt_serve(
+    const struct vt_configuration *configuration, const struct vt_serve_host *host, struct vultus_error *error) {
     static struct vt_server server;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     server = (struct vt_server){.configuration = configuration,
-        .runtime = runtime,
-        .pipeline = pipeline,
+        .host = host,
         .listening = -1,
         .images = {.descriptor = -1},
         .id_seed = (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec << 8 ^ (uint64_t)getpid() << 16};
-    vultus_pipeline_describe(pipeline, &server.models);
-    vt_serve_block_signals();
+    block_signals();
     enum vultus_status status = start(&server, error);
     if (!status) {
         tell_address(&server);
         vt_notify_manager("READY=1");
-        wait_for_signal();
+        wait_for_signal(&server);
         vt_notify_manager("STOPPING=1");
         drain(&server);
     }

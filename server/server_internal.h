@@ -9,14 +9,15 @@
 #include "fetch.h"
 #include "images_root.h"
 #include "metrics.h"
+#include "models.h"
 #include "request.h"
 #include "vultus/vultus.h"
 
 struct vt_server {
     const struct vt_configuration *configuration;
+    const struct vt_serve_host *host;
     struct vultus_runtime *runtime;
-    struct vultus_pipeline *pipeline;
-    struct vultus_pipeline_info models;
+    struct vt_model_keeper keeper;
     struct vt_workers *workers;
     struct vt_fetcher *fetcher;
     struct vt_images_root images;
@@ -26,7 +27,7 @@ struct vt_server {
     uint16_t port;
     uint64_t start_ns;
     _Atomic size_t requests_in_work, bytes_held;
-    _Atomic bool draining;
+    _Atomic bool draining, stopping; /* stopping: what is not done is given up */
     _Atomic uint64_t next_id;
     uint64_t id_seed;
 };

@@ -11,6 +11,9 @@
  */
 struct vt_wanted *vt_upload_read(struct vt_request *request, const char *const *names, size_t count);
 
+/* The same with any number of pictures, at least one, in fields of one name. Too many are 413. */
+struct vt_wanted *vt_upload_read_all(struct vt_request *request, const char *name);
+
 /* Reads a body that is the picture itself. NULL: the answer, a failure, is set. */
 struct vt_wanted *vt_upload_read_raw(struct vt_request *request);
 

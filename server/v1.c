@@ -8,6 +8,7 @@
 #include "extract.h"
 #include "pictures.h"
 #include "server_internal.h"
+#include "stream.h"
 #include "upload.h"
 
 /* Cosine of one person where nobody measured the recogniser's own; as `vultus match`. */
@@ -17,23 +18,37 @@ static bool has_type(const struct vt_request *request, const char *prefix) {
     return request->content_type && strncasecmp(request->content_type, prefix, strlen(prefix)) == 0;
 }
 
-/* ---------------------------------------------------------------- /v1/extract */
+/* ---------------------------------------------------------------- /v1/extract, /v1/embed */
 
-void vt_answer_v1_extract(struct vt_request *request) {
+/* Pictures that are the body, uploaded in fields `file`, or named as for /extract. NULL: the answer is set. */
+static struct vt_wanted *read_pictures(struct vt_request *request) {
     struct vt_wanted *wanted;
     if (has_type(request, "image/") || has_type(request, "application/octet-stream"))
         wanted = vt_upload_read_raw(request);
     else if (has_type(request, "multipart/form-data"))
-        wanted = vt_upload_read(request, (const char *const[]){"file"}, 1);
+        wanted = vt_upload_read_all(request, "file");
     else
         wanted = vt_body_read(request);
-    if (!wanted || !vt_query_read(request, wanted) || !vt_extract_start(request, wanted)) vt_request_finish(request);
+    return wanted && vt_query_read(request, wanted) ? wanted : NULL;
+}
+
+void vt_answer_v1_extract(struct vt_request *request) {
+    struct vt_wanted *wanted = read_pictures(request);
+    bool streamed = request->accepts_ndjson && wanted && !wanted->embed_only;
+    bool started = streamed ? vt_stream_start(request, wanted) : wanted && vt_extract_start(request, wanted);
+    if (!started) vt_request_finish(request);
+}
+
+void vt_answer_v1_embed(struct vt_request *request) {
+    struct vt_wanted *wanted = read_pictures(request);
+    if (wanted) wanted->embed_only = wanted->plain_embeddings = true;
+    if (!wanted || !vt_extract_start(request, wanted)) vt_request_finish(request);
 }
 
 /* ---------------------------------------------------------------- /v1/match */
 
 static void search(struct vt_picture_job *job) {
-    vt_picture_analyze(job, true, false);
+    vt_picture_analyze(job, true, false, 0);
     vultus_picture_release(&job->picture);
 }
 
@@ -66,7 +81,7 @@ static void write_face(struct vt_emitter *out, const char *name, const struct vu
 static void write_verdict(struct vt_request *request, const struct vultus_face *faces[2], int dimension) {
     struct vt_emitter out = {.msgpack = request->accepts_msgpack, .out = &request->response.body};
     float cosine = vultus_cosine(faces[0]->embedding, faces[1]->embedding, dimension);
-    float measured = vultus_pipeline_match_threshold(request->server->pipeline);
+    float measured = vultus_pipeline_match_threshold(request->models->pipeline);
     float threshold = measured > 0 ? measured : usual_threshold;
     vt_emit_map(&out, 5);
     vt_emit_key(&out, "cosine");

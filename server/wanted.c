@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vultus/vultus.h"
+
 static const char no_object[] = "Input should be a valid dictionary or object to extract fields from";
 
 static const struct vt_value *given(const struct vt_value *map, const char *name) {
@@ -95,6 +97,50 @@ static enum vultus_status read_headers(struct reading *r, const struct vt_value 
     return VULTUS_OK;
 }
 
+/* ---------------------------------------------------------------- attributes */
+
+static const struct {
+    const char *word;
+    enum vultus_attribute bit;
+} attribute_words[] = {{"mask", VULTUS_ATTRIBUTE_MASK}, {"liveness", VULTUS_ATTRIBUTE_LIVENESS},
+    {"gender_age", VULTUS_ATTRIBUTE_GENDER_AGE}, {"gender-age", VULTUS_ATTRIBUTE_GENDER_AGE},
+    {"quality", VULTUS_ATTRIBUTE_QUALITY}};
+
+/* Words with commas between them; false: one is unknown. */
+static bool add_attributes(const struct vt_value *text, unsigned *bits) {
+    const char *at = text->text.bytes, *end = at + text->text.length;
+    while (at < end) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        size_t length = (size_t)((comma ? comma : end) - at), i = 0,
+               n = sizeof attribute_words / sizeof *attribute_words;
+        while (i < n && (strlen(attribute_words[i].word) != length || memcmp(attribute_words[i].word, at, length) != 0))
+            i++;
+        if (i == n) return false;
+        *bits |= attribute_words[i].bit;
+        at += length + (comma != NULL);
+    }
+    return true;
+}
+
+/* A text, or a list of texts. */
+static void read_attributes(const struct vt_value *body, struct vt_wanted *wanted, struct vt_problems *problems) {
+    const struct vt_value *given_value = given(body, "attributes");
+    if (!given_value) return;
+    bool list = given_value->kind == VT_VALUE_LIST, fine = true;
+    const struct vt_value *words = list ? given_value->list.items : given_value;
+    wanted->attributes = 0;
+    for (size_t i = 0; fine && i < (list ? given_value->list.count : 1); i++)
+        fine = words[i].kind == VT_VALUE_TEXT && add_attributes(&words[i], &wanted->attributes);
+    if (!fine)
+        vt_problem(problems, "enum", "\"attributes\"",
+            "Input should be some of mask, liveness, gender_age and quality, with commas between them", given_value);
+}
+
+unsigned vt_wanted_attributes(const struct vt_wanted *wanted) {
+    return (wanted->extract_ga ? VULTUS_ATTRIBUTE_GENDER_AGE : 0u) |
+           (wanted->detect_masks ? VULTUS_ATTRIBUTE_MASK : 0u);
+}
+
 /* ---------------------------------------------------------------- all of it */
 
 void vt_wanted_read_scalars(const struct vt_value *body, struct vt_wanted *w, struct vt_problems *problems) {
@@ -108,6 +154,7 @@ void vt_wanted_read_scalars(const struct vt_value *body, struct vt_wanted *w, st
         {"draw_sizes", &w->draw_sizes}, {"robust", &w->robust}};
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
         *switches[i].field = vt_field_switch(body, switches[i].name, *switches[i].field, problems);
+    read_attributes(body, w, problems);
     w->threshold = vt_field_number(body, "threshold", w->threshold, problems);
     w->limit_faces = vt_field_integer(body, "limit_faces", w->limit_faces, problems);
     w->min_face_size = vt_field_integer(body, "min_face_size", w->min_face_size, problems);

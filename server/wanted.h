@@ -28,12 +28,17 @@ struct vt_wanted {
         msgpack;
     bool draw_landmarks, draw_scores, draw_sizes;
     bool robust;               /* look again with a margin where nothing was found */
+    bool plain_embeddings;     /* with embed_only: the answer is that of /v1/embed */
+    unsigned attributes;       /* to be told in a field of their own, bits of enum vultus_attribute */
     struct vt_header *headers; /* NULL: the server's own */
     size_t n_headers;
 };
 
 /* Reads the fields of a map that are not pictures or headers: of a body, of a form, or of a url's query. */
 void vt_wanted_read_scalars(const struct vt_value *map, struct vt_wanted *wanted, struct vt_problems *problems);
+
+/* Those that extract_ga and detect_masks mean, bits of enum vultus_attribute. */
+unsigned vt_wanted_attributes(const struct vt_wanted *wanted);
 
 /* How a body is written. */
 enum vt_body_format { VT_BODY_JSON, VT_BODY_MSGPACK };

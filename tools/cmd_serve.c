@@ -6,6 +6,8 @@
 #include "common.h"
 #include "config.h"
 #include "config/keys.h"
+#include "config/starter.h"
+#include "hub/hub.h"
 #include "serve.h"
 #if VT_HAVE_SERVER
 #include "server/server.h"
@@ -13,8 +15,8 @@
 
 /* ---------------------------------------------------------------- configuration */
 
-static int wrong(const char *command, const char *format, const char *a, const char *b) {
-    vt_cli_say(format, a, b);
+static int wrong(const char *command, const char *sentence) {
+    vt_cli_say("%s", sentence);
     fputc('\n', stderr);
     vt_print_keys_usage(command, stderr);
     return VT_EXIT_USAGE;
@@ -26,8 +28,9 @@ static const char *value_of(const char *equals, int argc, char **argv, int *i) {
     return *i + 1 < argc ? argv[++*i] : NULL;
 }
 
-static int take_flag(
-    struct vt_configuration *configuration, const char *command, int argc, char **argv, int *i, const char **file) {
+/* Takes one flag, and its value. INVALID says what is wrong with it. */
+static enum vultus_status take_flag(struct vt_configuration *configuration, int argc, char **argv, int *i,
+    const char **file, struct vultus_error *error) {
     const char *argument = argv[*i], *equals = strchr(argument, '=');
     char name[64];
     snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - argument) : (int)strlen(argument), argument);
@@ -35,33 +38,37 @@ static int take_flag(
     enum vt_key key = strncmp(name, "--", 2) == 0 ? vt_key_of_flag(name + 2) : VT_KEY_COUNT;
     if (key == VT_KEY_COUNT && !is_file) {
         const char *near = strncmp(name, "--", 2) == 0 ? vt_key_suggest(name + 2) : NULL;
-        return wrong(command, near ? "unknown option %s; did you mean the key %s?" : "unknown option %s%s", name,
-            near ? near : "");
+        return vt_fail(error, VULTUS_ERROR_INVALID, "unknown option %s%s%s%s", name,
+            near ? "; did you mean the key " : "", near ? near : "", near ? "?" : "");
     }
     const char *value = value_of(equals, argc, argv, i);
-    if (!value) return wrong(command, "%s needs a value%s", name, "");
-    if (is_file) {
-        *file = value;
-        return VT_EXIT_OK;
-    }
-    struct vultus_error error;
-    if (vt_configuration_set(configuration, key, value, VT_FROM_FLAG, name, &error) < 0)
-        return wrong(command, "%s%s", error.text, "");
-    return VT_EXIT_OK;
+    if (!value) return vt_fail(error, VULTUS_ERROR_INVALID, "%s needs a value", name);
+    if (!is_file) return vt_configuration_set(configuration, key, value, VT_FROM_FLAG, name, error);
+    *file = value;
+    return VULTUS_OK;
 }
 
-/* Flags, the file that --config or VULTUS_CONFIG names, and the environment. */
+/* Flags, with the name of the file among them; else that of VULTUS_CONFIG. */
+static enum vultus_status read_flags(
+    struct vt_configuration *configuration, int argc, char **argv, const char **file, struct vultus_error *error) {
+    *file = getenv("VULTUS_CONFIG");
+    enum vultus_status status = vt_configuration_init(configuration, error);
+    for (int i = 0; !status && i < argc; i++) status = take_flag(configuration, argc, argv, &i, file, error);
+    return status;
+}
+
+static enum vultus_status read_rest(
+    struct vt_configuration *configuration, const char *file, struct vultus_error *error) {
+    enum vultus_status status = file && *file ? vt_configuration_read_file(configuration, file, error) : VULTUS_OK;
+    return status ? status : vt_configuration_read_environment(configuration, error);
+}
+
+/* Flags, the file and the environment; says what is wrong. */
 static int read_configuration(struct vt_configuration *configuration, const char *command, int argc, char **argv) {
-    const char *file = getenv("VULTUS_CONFIG");
+    const char *file;
     struct vultus_error error;
-    if (vt_configuration_init(configuration, &error) < 0) return vt_cli_fail(&error);
-    for (int i = 0; i < argc; i++) {
-        int code = take_flag(configuration, command, argc, argv, &i, &file);
-        if (code) return code;
-    }
-    if (file && *file && vt_configuration_read_file(configuration, file, &error) < 0) return vt_cli_fail(&error);
-    if (vt_configuration_read_environment(configuration, &error) < 0) return vt_cli_fail(&error);
-    return VT_EXIT_OK;
+    if (read_flags(configuration, argc, argv, &file, &error)) return wrong(command, error.text);
+    return read_rest(configuration, file, &error) ? vt_cli_fail(&error) : VT_EXIT_OK;
 }
 
 void vt_print_keys_usage(const char *command, FILE *stream) {
@@ -106,7 +113,7 @@ int vt_cli_config(int argc, char **argv) {
         return VT_EXIT_OK;
     }
     bool shows = argc > 0 && strcmp(argv[0], "show") == 0, checks = argc > 0 && strcmp(argv[0], "check") == 0;
-    if (!shows && !checks) return wrong("config", "config needs %s%s", "show or check", "");
+    if (!shows && !checks) return wrong("config", "config needs show or check");
     struct vt_configuration configuration = {0};
     int code = read_configuration(&configuration, "config", argc - 1, argv + 1);
     if (code == VT_EXIT_OK && shows) code = show(&configuration);
@@ -117,54 +124,38 @@ int vt_cli_config(int argc, char **argv) {
 /* ---------------------------------------------------------------- vultus serve */
 
 #if VT_HAVE_SERVER
-static const char *text_of(const struct vt_configuration *configuration, enum vt_key key) {
-    const char *text = configuration->values[key].text;
-    return *text ? text : NULL;
-}
-
-static int number_of(const struct vt_configuration *configuration, enum vt_key key) {
-    return (int)configuration->values[key].integer;
-}
-
-/* Path of a model, malloc'd; on failure says why and returns NULL. */
-static char *find_model(const struct vt_configuration *configuration, enum vt_key key) {
-    bool detector = key == VT_KEY_DETECTOR;
-    struct vt_options options = {.models = text_of(configuration, VT_KEY_MODELS)};
-    enum vt_setting setting = detector ? VT_SETTING_DETECTOR : VT_SETTING_RECOGNISER;
-    return vt_cli_resolve(&options, vt_cli_model(setting, text_of(configuration, key)), detector ? "scrfd" : "arcface");
-}
-
-struct serving {
-    struct vultus_runtime *runtime;
-    struct vultus_pipeline *pipeline;
-    char *detector, *recogniser;
+/* What the server's settings were read from, to be read again. */
+struct arguments {
+    int count;
+    char **values;
+    const char *models; /* folder; NULL: the data folder */
 };
 
-static enum vultus_status open_models(
-    const struct vt_configuration *configuration, struct serving *s, struct vultus_error *error) {
-    struct vultus_runtime_options runtime = {
-        .threads = number_of(configuration, VT_KEY_THREADS),
-        .plan_directory = text_of(configuration, VT_KEY_PLANS),
-        .max_picture_bytes = (size_t)configuration->values[VT_KEY_MAX_PICTURE_BYTES].integer,
-        .max_picture_pixels = configuration->values[VT_KEY_MAX_PICTURE_PIXELS].integer,
-    };
-    struct vt_cli_progress progress[2] = {0};
-    struct vt_options none = {
-        .precision = text_of(configuration, VT_KEY_PRECISION), .max_batch = number_of(configuration, VT_KEY_MAX_BATCH)};
-    struct vultus_pipeline_options options = {
-        .detector = s->detector,
-        .recogniser = s->recogniser,
-        .detector_build = vt_cli_build_options(&none, s->detector, &progress[0]),
-        .recogniser_build = vt_cli_build_options(&none, s->recogniser, &progress[1]),
-        .batching = {true, number_of(configuration, VT_KEY_MAX_BATCH),
-            number_of(configuration, VT_KEY_MAX_BATCH_DELAY_US)},
-    };
-    options.detector_build.width = configuration->values[VT_KEY_INPUT_SIZE].width;
-    options.detector_build.height = configuration->values[VT_KEY_INPUT_SIZE].height;
-    enum vultus_status status = vultus_runtime_create(&runtime, &s->runtime, error);
-    if (!status) status = vultus_pipeline_open(s->runtime, &options, &s->pipeline, error);
-    vt_cli_progress_end(&progress[0]);
-    vt_cli_progress_end(&progress[1]);
+static enum vultus_status read_again(void *context, struct vt_configuration *out, struct vultus_error *error) {
+    const struct arguments *arguments = context;
+    const char *file;
+    enum vultus_status status = read_flags(out, arguments->count, arguments->values, &file, error);
+    return status ? status : read_rest(out, file, error);
+}
+
+/* The starter pack's where none is named; by name those of the models folder, which are pulled where they may be. */
+static enum vultus_status find_model(
+    void *context, enum vt_role role, const char *name, char **path, struct vultus_error *error) {
+    static const char *const starters[VT_ROLES] = {VT_STARTER_DETECTOR, VT_STARTER_RECOGNISER};
+    static const char *const functions[VT_ROLES] = {"scrfd", "arcface", "genderage", "mask", "minifasnet"};
+    const struct arguments *arguments = context;
+    if (!*name && starters[role]) {
+        vt_cli_say("taking the starter model %s, which is for trying out (name another with the key %s)",
+            starters[role], role == VT_ROLE_DETECTOR ? "det" : "rec");
+        return vt_starter_path(starters[role], path, error);
+    }
+    if (!vt_hub_is_name(name))
+        return (*path = strdup(name)) ? VULTUS_OK : vt_fail_memory(error, "a path", strlen(name));
+    struct vt_hub_options options = {.folder = arguments->models};
+    struct vt_hub *hub = NULL;
+    enum vultus_status status = vt_hub_open(&options, &hub, error);
+    if (!status) status = vt_hub_resolve(hub, name, functions[role], path, error);
+    vt_hub_close(hub);
     return status;
 }
 
@@ -174,27 +165,17 @@ static void set_log_level(const char *name) {
         if (strncasecmp(levels[i], name, strlen(levels[i])) == 0) vultus_set_log(NULL, NULL, (enum vultus_log_level)i);
 }
 
-static int serve(const struct vt_configuration *configuration) {
-    set_log_level(configuration->values[VT_KEY_LOG_LEVEL].text);
-    struct serving s = {.detector = find_model(configuration, VT_KEY_DETECTOR)};
+static int serve(const struct vt_configuration *configuration, int argc, char **argv) {
+    const char *models = configuration->values[VT_KEY_MODELS].text;
+    struct arguments arguments = {argc, argv, *models ? models : NULL};
+    struct vt_serve_host host = {&arguments, read_again, find_model};
     struct vultus_error error;
-    int code = VT_EXIT_FAILURE;
-    if (s.detector) s.recogniser = find_model(configuration, VT_KEY_RECOGNISER);
-    vt_serve_block_signals();
-    if (s.recogniser) {
-        enum vultus_status status = open_models(configuration, &s, &error);
-        if (!status) status = vt_serve(configuration, s.runtime, s.pipeline, &error);
-        code = status ? vt_cli_fail(&error) : VT_EXIT_OK;
-    }
-    vultus_pipeline_close(s.pipeline);
-    vultus_runtime_destroy(s.runtime);
-    free(s.detector);
-    free(s.recogniser);
-    return code;
+    set_log_level(configuration->values[VT_KEY_LOG_LEVEL].text);
+    return vt_serve(configuration, &host, &error) ? vt_cli_fail(&error) : VT_EXIT_OK;
 }
 #else
-static int serve(const struct vt_configuration *configuration) {
-    (void)configuration;
+static int serve(const struct vt_configuration *configuration, int argc, char **argv) {
+    (void)configuration, (void)argc, (void)argv;
     vt_cli_say("this build has no server (libmicrohttpd, msgpack-c and libcurl are needed)");
     return VT_EXIT_FAILURE;
 }
@@ -207,7 +188,7 @@ int vt_cli_serve(int argc, char **argv) {
     }
     struct vt_configuration configuration = {0};
     int code = read_configuration(&configuration, "serve", argc, argv);
-    if (code == VT_EXIT_OK) code = serve(&configuration);
+    if (code == VT_EXIT_OK) code = serve(&configuration, argc, argv);
     vt_configuration_fini(&configuration);
     return code;
 }

@@ -121,6 +121,9 @@ VULTUS_API enum vultus_status vultus_describe(
  */
 VULTUS_API enum vultus_status vultus_starter_model(const char *name, char **path, struct vultus_error *error);
 
+/* Whether the file begins as a plan does; false too where it cannot be read. */
+VULTUS_API bool vultus_is_plan(const char *path);
+
 /* ---------------------------------------------------------------- any network */
 
 #define VULTUS_MAX_RANK 8
@@ -463,6 +466,12 @@ VULTUS_API enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pip
 /* The pipeline's recogniser on aligned crops, as vultus_embed. INVALID without a recogniser. */
 VULTUS_API enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const uint8_t *crops,
     size_t count, float *embeddings, float *norms, struct vultus_error *error);
+/*
+ * What the pipeline's models tell of aligned crops of 112x112 pixels, laid out as for vultus_embed: masks, gender and
+ * age, bits of enum vultus_attribute. `out` has an item for each crop. INVALID where there is no model for one of them.
+ */
+VULTUS_API enum vultus_status vultus_pipeline_classify(struct vultus_pipeline *pipeline, const uint8_t *crops,
+    size_t count, unsigned attributes, struct vultus_attributes *out, struct vultus_error *error);
 VULTUS_API void vultus_faces_free(struct vultus_faces *faces); /* NULL is fine */
 
 struct vultus_draw_options {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "face/attributes.h"
 #include "face/draw.h"
 #include "face/pipeline.h"
 
@@ -398,15 +399,21 @@ void vultus_embedder_input_size(const struct vultus_embedder *embedder, int *wid
     vt_embedder_input_size(embedder->embedder, width, height);
 }
 
+/* Views of crops that lie one behind the other. */
+static struct vt_image *view_crops(const uint8_t *crops, size_t count, int width, int height) {
+    struct vt_image *images = calloc(count + 1, sizeof *images);
+    size_t stride = (size_t)width * 3;
+    for (size_t i = 0; images && i < count; i++)
+        images[i] = (struct vt_image){(uint8_t *)crops + i * stride * (size_t)height, width, height, stride};
+    return images;
+}
+
 static enum vultus_status embed_crops(const struct vt_embedder *embedder, const uint8_t *crops, size_t count,
     float *embeddings, float *norms, struct vultus_error *error) {
     int width, height;
     vt_embedder_input_size(embedder, &width, &height);
-    struct vt_image *images = calloc(count + 1, sizeof *images);
+    struct vt_image *images = view_crops(crops, count, width, height);
     if (!images) return vt_fail_memory(error, "crops", count * sizeof *images);
-    size_t stride = (size_t)width * 3;
-    for (size_t i = 0; i < count; i++)
-        images[i] = (struct vt_image){(uint8_t *)crops + i * stride * (size_t)height, width, height, stride};
     enum vultus_status status = vt_embed(embedder, images, count, embeddings, norms, error);
     free(images);
     return status;
@@ -426,4 +433,20 @@ enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const
         return vt_fail(error, VULTUS_ERROR_INVALID,
             "vultus_pipeline_embed needs a pipeline with a recogniser, crops and a place for their embeddings");
     return embed_crops(pipeline->embedder, crops, count, embeddings, norms, error);
+}
+
+enum vultus_status vultus_pipeline_classify(struct vultus_pipeline *pipeline, const uint8_t *crops, size_t count,
+    unsigned attributes, struct vultus_attributes *out, struct vultus_error *error) {
+    if (!pipeline || (count && (!crops || !out)))
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_pipeline_classify needs a pipeline, crops and a place for attributes");
+    struct vt_image *images = view_crops(crops, count, VT_CROP_SIZE, VT_CROP_SIZE);
+    struct vt_attributes *told = calloc(count + 1, sizeof *told);
+    enum vultus_status status = images && told
+                                    ? vt_tell_crops(&pipeline->pipeline, images, count, attributes, told, error)
+                                    : vt_fail_memory(error, "crops", count * (sizeof *images + sizeof *told));
+    for (size_t i = 0; !status && i < count; i++) out[i] = show_attributes(&told[i]);
+    free(images);
+    free(told);
+    return status;
 }

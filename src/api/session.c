@@ -14,6 +14,11 @@ static enum vultus_status is_plan(const char *path, bool *plan, struct vultus_er
     return VULTUS_OK;
 }
 
+bool vultus_is_plan(const char *path) {
+    bool plan = false;
+    return path && is_plan(path, &plan, NULL) == VULTUS_OK && plan;
+}
+
 enum vultus_status vt_api_open_engine(struct vultus_runtime *runtime, const char *path,
     const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error) {
     bool ready = false;

@@ -8,23 +8,15 @@
 
 /*
  * Uninitialised memory aligned to a cache line, NULL when out of memory; released by vt_free_aligned (NULL is fine).
- * From 4 MiB on it asks for huge pages.
+ * From 4 MiB on it asks for huge pages, as many as are filled.
  */
 void *vt_alloc_aligned(size_t bytes);
 void vt_free_aligned(void *memory);
 
 /*
- * Zeroed pages, NULL when out of memory; from 4 MiB on it asks for huge ones. A page comes to be when a thread first
- * touches it, so that threads share the work. The page behind them faults. vt_free_pages wants the same size (NULL is
- * fine).
- */
-void *vt_alloc_pages(size_t bytes);
-void vt_free_pages(void *memory, size_t bytes);
-
-/*
- * Zeroed pages, of huge ones where they fill some; NULL when out of memory. Each page comes to be when it is first
- * touched, by the thread that does; what lies behind the last one must not be touched. Released by vt_free_pages with
- * the same size (NULL is fine).
+ * Zeroed pages, NULL when out of memory; from 4 MiB on huge ones, as many as are filled. Each comes to be when it is
+ * first touched, by the thread that does, so that threads share the work. The page behind them faults. Released by
+ * vt_free_pages with the same size (NULL is fine).
  */
 void *vt_alloc_pages(size_t bytes);
 void vt_free_pages(void *memory, size_t bytes);

@@ -121,3 +121,25 @@ enum vultus_status vt_tell_attributes(const struct vt_pipeline *pipeline, const 
     analysis->times.attributes_ms = vt_ms_since(start);
     return status;
 }
+
+enum vultus_status vt_tell_crops(const struct vt_pipeline *pipeline, const struct vt_image *crops, size_t count,
+    unsigned wanted, struct vt_attributes *out, struct vultus_error *error) {
+    static const enum vt_attribute by_models[] = {VT_ATTRIBUTE_MASK, VT_ATTRIBUTE_GENDER_AGE};
+    if (wanted & ~(unsigned)(VT_ATTRIBUTE_MASK | VT_ATTRIBUTE_GENDER_AGE))
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "a crop alone tells masks, gender and age, not attributes %#x", wanted);
+    enum vultus_status status = vt_check_attributes(pipeline, wanted, error);
+    if (status || count == 0) return status;
+    struct vt_analysis analysis = {.faces = calloc(count, sizeof *analysis.faces), .count = count};
+    struct faces faces = {.analysis = &analysis, .cuttings = calloc(count, sizeof *faces.cuttings)};
+    if (!analysis.faces || !faces.cuttings)
+        status = vt_fail_memory(error, "crops to look at", count * (sizeof *analysis.faces + sizeof *faces.cuttings));
+    for (size_t i = 0; !status && i < count; i++)
+        faces.cuttings[i] = (struct vt_cutting){.picture = &crops[i], .aligned = &crops[i]};
+    for (int i = 0; !status && i < 2; i++)
+        if (wanted & by_models[i]) status = ask_models(pipeline, &faces, by_models[i], &analysis, error);
+    for (size_t i = 0; !status && i < count; i++) out[i] = analysis.faces[i].attributes;
+    free(faces.cuttings);
+    free(analysis.faces);
+    return status;
+}

@@ -15,4 +15,11 @@ enum vultus_status vt_check_attributes(const struct vt_pipeline *pipeline, unsig
 enum vultus_status vt_tell_attributes(const struct vt_pipeline *pipeline, const struct vt_view *view, unsigned wanted,
     struct vt_analysis *analysis, struct vultus_error *error);
 
+/*
+ * What is told of aligned 112x112 crops alone: masks, gender and age. `out` has an item for each.
+ * INVALID as above, also for attributes that need the picture.
+ */
+enum vultus_status vt_tell_crops(const struct vt_pipeline *pipeline, const struct vt_image *crops, size_t count,
+    unsigned wanted, struct vt_attributes *out, struct vultus_error *error);
+
 #endif

@@ -27,8 +27,8 @@ void *__real_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
-void *__real_aligned_alloc(size_t alignment, size_t bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+int __real_posix_memalign(void **memory, size_t alignment, size_t bytes);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t bytes);
 
 void *__wrap_malloc(size_t bytes) {
     atomic_fetch_add(&allocations, 1);
@@ -40,9 +40,9 @@ void *__wrap_calloc(size_t count, size_t bytes) {
     return __real_calloc(count, bytes);
 }
 
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t bytes) {
     atomic_fetch_add(&allocations, 1);
-    return __real_aligned_alloc(alignment, bytes);
+    return __real_posix_memalign(memory, alignment, bytes);
 }
 
 static struct vt_pool *new_pool(int threads) {
