@@ -89,7 +89,8 @@ static void redirect_to_plain(struct vt_request *request, size_t length) {
     const char *host = header(request, "Host");
     struct vt_response *response = &request->response;
     if (host && strlen(host) < 256)
-        snprintf(response->location, sizeof response->location, "http://%s%.*s", host, (int)length, request->path);
+        snprintf(response->location, sizeof response->location, "%s://%s%.*s", vt_server_scheme(request->server), host,
+            (int)length, request->path);
     else
         snprintf(response->location, sizeof response->location, "%.*s", (int)length, request->path);
     response->status = 307;

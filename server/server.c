@@ -63,13 +63,14 @@ static enum vultus_status start(struct vt_server *server, struct vultus_error *e
     return status;
 }
 
-static void tell_address(const struct vt_server *server) {
-    const char *host = vt_setting_string(server, VT_KEY_HOST);
-    const struct vultus_pipeline_info *models = &server->keeper.current->info;
-    fprintf(
-        stderr, "vultus: serving http://%s:%u (%s, %s)\n", host, server->port, models->detector, models->recogniser);
-    fprintf(stderr, "vultus: try  curl -s -F file=@PHOTO.jpg http://%s:%u/multipart/draw_detections -o faces.jpg\n",
-        host, server->port);
+static void tell_address(struct vt_server *server) {
+    const char *host = vt_setting_string(server, VT_KEY_HOST), *scheme = vt_server_scheme(server);
+    struct vt_models *models = vt_models_take(server);
+    fprintf(stderr, "vultus: serving %s://%s:%u (%s, %s)\n", scheme, host, server->port, models->info.detector,
+        models->info.recogniser);
+    fprintf(stderr, "vultus: try  curl -s -F file=@PHOTO.jpg %s://%s:%u/multipart/draw_detections -o faces.jpg\n",
+        scheme, host, server->port);
+    vt_models_release(server, models);
 }
 
 /* Until one that ends the server. */

@@ -39,6 +39,10 @@ static inline const char *vt_setting_string(const struct vt_server *server, enum
     return server->configuration->values[key].text;
 }
 
+static inline const char *vt_server_scheme(const struct vt_server *server) {
+    return *vt_setting_string(server, VT_KEY_TLS_CERTIFICATE) ? "https" : "http";
+}
+
 /* The HTTP side (http.c): listens and answers until it is stopped. */
 enum vultus_status vt_http_start(struct vt_server *server, struct vultus_error *error);
 /* No new connections; those that are open are closed after their answer. */

@@ -42,7 +42,7 @@ class Server:
     def read(self):
         for line in self.process.stderr:
             self.messages.append(line.rstrip())
-            if found := re.search(r'serving http://[^:]+:(\d+)', line):
+            if found := re.search(r'serving https?://[^:]+:(\d+)', line):
                 self.port = int(found.group(1))
                 self.ready.set()
         self.ready.set()

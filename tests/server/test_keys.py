@@ -72,7 +72,11 @@ def certificate(tmp_path_factory):
 def test_tls(start, certificate, photo):
     context = ssl.create_default_context(cafile=str(certificate[0]))
     with start('--tls-certificate', certificate[0], '--tls-key', certificate[1]) as server:
+        assert any(f'serving https://127.0.0.1:{server.port}' in line for line in server.messages)
         connection = http.client.HTTPSConnection('127.0.0.1', server.port, context=context, timeout=60)
+        connection.request('GET', '/info/')
+        moved = connection.getresponse()
+        assert moved.read() == b'' and moved.headers['location'] == f'https://127.0.0.1:{server.port}/info'
         for method, path, body in (('GET', '/info', None), ('POST', '/v1/extract', photo.read_bytes())):
             connection.request(method, path, body, {'content-type': 'image/jpeg'})
             answer = connection.getresponse()
