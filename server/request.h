@@ -15,7 +15,7 @@
 struct vt_server;
 struct vt_request;
 
-/* A path with its methods and who answers it. */
+/* A path with its methods and who answers it. A path that ends in a star stands for all that go on from there. */
 struct vt_route {
     const char *method, *path;
     void (*answer)(struct vt_request *request); /* see `in_worker` */
@@ -35,7 +35,7 @@ struct vt_response {
     struct vt_strbuf body;
     const char *static_body; /* instead of `body`; lives as long as the program */
     size_t static_size;
-    const char *allow; /* header values, or NULL */
+    const char *allow, *etag, *vary, *content_policy; /* header values, or NULL */
     char location[512];
     int retry_after; /* seconds; 0: no header */
     bool preflight;  /* answers a CORS preflight */

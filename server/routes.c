@@ -19,6 +19,8 @@ static const struct vt_route routes[] = {
     {"GET", "/v1/live", vt_answer_live, false},
     {"GET", "/v1/ready", vt_answer_ready, false},
     {"GET", "/metrics", vt_answer_metrics, false},
+    {"GET", "/v1/status", vt_answer_v1_status, true},
+    {"GET", "/page/*", vt_answer_page_file, false},
 };
 _Static_assert(sizeof routes / sizeof *routes <= VT_ROUTES_COUNTED, "every route has its counters");
 

@@ -89,6 +89,7 @@ enum vultus_status vt_serve(const struct vt_configuration *configuration, struct
         .runtime = runtime,
         .pipeline = pipeline,
         .listening = -1,
+        .start_ns = vt_now_ns(),
         .images = {.descriptor = -1},
         .id_seed = (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec << 8 ^ (uint64_t)getpid() << 16};
     vultus_pipeline_describe(pipeline, &server.models);

@@ -18,7 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'cli'))
 from file_server import File, Server as FileServer  # noqa: E402
 
 PATHS = {'/extract': 'POST', '/draw_detections': 'POST', '/multipart/draw_detections': 'POST', '/info': 'GET', '/health': 'GET',
-         '/': 'GET', '/docs': 'GET', '/openapi.json': 'GET', '/metrics': 'GET', '/v1/extract': 'POST', '/v1/match': 'POST', '/v1/live': 'GET', '/v1/ready': 'GET'}
+         '/': 'GET', '/docs': 'GET', '/openapi.json': 'GET', '/metrics': 'GET', '/v1/extract': 'POST', '/v1/match': 'POST', '/v1/live': 'GET', '/v1/ready': 'GET',
+         '/v1/status': 'GET'}
 
 
 def form(*parts):
