@@ -4,10 +4,10 @@ import { make, makeSvg } from './common.js';
 
 const height = 190, left = 44, right = 8, top = 10, bottom = 26;
 
-/** The smallest of 1, 2, 5, 10, 20, ... that is not below. */
-export function roundUp(value) {
+/** The smallest of 1, 1.5, 2, 3, 4, 6, 8, 10, 15, ... that is not below. */
+function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value || 1));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) || 10 * power;
+  return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value) || 10 * power;
 }
 
 function write(x, y, anchor, content) {
@@ -43,8 +43,25 @@ export function barChart(host, title, bars, shown) {
     drawing.append(makeSvg('rect', { x: middle - wide / 2, y: y(value), width: wide, height: height - bottom - y(value), rx: 2, class: 'bar0',
       'data-name': name, 'data-value': value }));
     if (value > 0) drawing.append(write(middle, y(value) - 4, 'middle', shown(value)));
-    const tooLong = 6.4 * name.length > step;
-    drawing.append(write(middle, height - 8, 'middle', tooLong ? `${name.slice(0, Math.max(Math.floor(step / 7), 1))}` : name));
+    drawing.append(write(middle, height - 8, 'middle', name));
+  });
+  host.replaceChildren(drawing);
+}
+
+/** The same with one bar below the other, for names that are words. */
+export function rowChart(host, title, bars, shown) {
+  const row = 22, named = 72, valued = 52, width = Math.max(host.clientWidth, 240), most = Math.max(...bars.map(([, value]) => value));
+  if (!(most > 0)) {
+    host.replaceChildren(make('p', { className: 'about' }, 'Nothing yet.'));
+    return;
+  }
+  const drawing = makeSvg('svg', { viewBox: `0 0 ${width} ${row * bars.length}`, role: 'img',
+    'aria-label': `${title}: ${bars.map(([name, value]) => `${name} ${shown(value)}`).join(', ')}` });
+  bars.forEach(([name, value], index) => {
+    const y = row * index, long = width - named - valued, bar = { x: named, y: y + 4, height: row - 9, rx: 3 };
+    drawing.append(write(0, y + 15, 'start', name), makeSvg('rect', { ...bar, width: long, class: 'track' }),
+      makeSvg('rect', { ...bar, width: Math.max((long * value) / most, 1), class: 'bar0', 'data-name': name, 'data-value': value }),
+      write(width, y + 15, 'end', shown(value)));
   });
   host.replaceChildren(drawing);
 }

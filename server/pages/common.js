@@ -52,7 +52,7 @@ function openKeyDialog(about) {
 /** Asks for the key once, however many requests need it; resolves to whether one was given. */
 function askForKey(about) {
   if (!waitingForKey) {
-    waitingForKey = Promise.withResolvers ? Promise.withResolvers() : deferred();
+    waitingForKey = deferred();
     openKeyDialog(about);
   }
   return waitingForKey.promise;
@@ -105,7 +105,7 @@ const statusSentences = {
 /** The text of a refusal's body, {"detail": a sentence, or a list of what is wrong with fields}. */
 function detailOf(body) {
   const detail = body && body.detail;
-  if (typeof detail === 'string') return detail;
+  if (typeof detail === 'string') return detail.slice(0, 1).toUpperCase() + detail.slice(1);
   if (!Array.isArray(detail)) return '';
   return detail.map((item) => `${(item.loc || []).slice(1).join('.')}: ${item.msg}`).join('; ');
 }
@@ -116,7 +116,7 @@ async function refusalOf(answer) {
     detail = detailOf(await answer.json());
   } catch { /* a body that is not JSON says nothing more than the status does */ }
   const sentence = statusSentences[answer.status] || `The server refused (${answer.status}).`;
-  return new Refusal(detail ? `${sentence} ${detail[0].toUpperCase()}${detail.slice(1)}` : sentence, answer.status);
+  return new Refusal(detail ? `${sentence} ${detail}` : sentence, answer.status);
 }
 
 /** fetch() with the key; throws a Refusal for everything but success. `quietly`: never opens the key dialog. */

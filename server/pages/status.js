@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the server: /v1/status once, /metrics every two seconds while it is looked at.
-import { barChart, lineChart } from './charts.js';
+import { barChart, lineChart, rowChart } from './charts.js';
 import { Refusal, ask, byId, fillTable, make, milliseconds } from './common.js';
 
 const everyMilliseconds = 2000, points = 60;
@@ -99,7 +99,7 @@ function showModels(samples) {
 function showStages(samples) {
   const stages = samples.filter((sample) => sample.name === 'vultus_stage_seconds_count').map(({ labels, value }) =>
     [labels.stage, (1e3 * sum(samples, 'vultus_stage_seconds_sum', (other) => other.stage === labels.stage)) / value]);
-  barChart(byId('stage-chart'), 'Mean milliseconds by stage', stages, milliseconds);
+  rowChart(byId('stage-chart'), 'Mean milliseconds by stage', stages, milliseconds);
 }
 
 function showLatency(now, seconds) {
