@@ -37,8 +37,8 @@ def start_server(vultus):
     return process, address
 
 
-def extract(address, path):
-    request = urllib.request.Request(f'{address}/v1/extract?extract_embedding=0', path.read_bytes(), {'Content-Type': 'image/jpeg'})
+def extract(address, path, embeddings=0):
+    request = urllib.request.Request(f'{address}/v1/extract?extract_embedding={embeddings}', path.read_bytes(), {'Content-Type': 'image/jpeg'})
     return json.load(urllib.request.urlopen(request))['data'][0]['faces']
 
 
@@ -58,7 +58,7 @@ def load(address, seconds):
     """A few clients at once, so that the charts have something to show."""
     def work():
         while not over.is_set():
-            extract(address, PHOTO)
+            extract(address, PHOTO, embeddings=1)
     over = threading.Event()
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
@@ -96,7 +96,7 @@ def compare(browser, address, out, pictures):
 
 
 def status(browser, address, out):
-    browser.open(f'{address}/#status', 1180, 1150)
+    browser.open(f'{address}/#status', 1180, 1370)
     threads = load(address, 20)
     browser.until('document.querySelectorAll("#latency-chart .line0").length > 0')
     for thread in threads:
