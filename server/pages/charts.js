@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bars and lines as SVG, as wide as the place they are put in.
-import { make, makeSvg } from './common.js';
+import { make, makeSvg, milliseconds } from './common.js';
 
 const height = 190, left = 44, right = 8, top = 10, bottom = 26;
 
@@ -10,8 +10,8 @@ function roundUp(value) {
   return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value) || 10 * power;
 }
 
-function write(x, y, anchor, content) {
-  const element = makeSvg('text', { x, y, 'text-anchor': anchor });
+function write(x, y, anchor, content, kind = '') {
+  const element = makeSvg('text', { x, y, 'text-anchor': anchor, class: kind });
   element.textContent = content;
   return element;
 }
@@ -37,13 +37,13 @@ export function barChart(host, title, bars, shown) {
   }
   const most = roundUp(1.08 * Math.max(...bars.map(([, value]) => value)));
   const { drawing, width, y } = frame(host, most, `${title}: ${bars.map(([name, value]) => `${name} ${shown(value)}`).join(', ')}`);
-  const step = (width - left - right) / bars.length;
+  const step = (width - left - right) / bars.length, narrow = step < 42;
   bars.forEach(([name, value], index) => {
     const middle = left + step * (index + 0.5), wide = Math.min(0.66 * step, 48);
     drawing.append(makeSvg('rect', { x: middle - wide / 2, y: y(value), width: wide, height: height - bottom - y(value), rx: 2, class: 'bar0',
       'data-name': name, 'data-value': value }));
     if (value > 0) drawing.append(write(middle, y(value) - 4, 'middle', shown(value)));
-    drawing.append(write(middle, height - 8, 'middle', name));
+    drawing.append(write(middle, height - 8, 'middle', name, narrow ? 'small' : ''));
   });
   host.replaceChildren(drawing);
 }
@@ -70,7 +70,7 @@ export function rowChart(host, title, bars, shown) {
 export function lineChart(host, title, lines, points) {
   const all = lines.flatMap(([, values]) => values).filter((value) => value !== null);
   if (all.length === 0) {
-    host.replaceChildren(make('p', { className: 'about' }, 'No requests since this page looks.'));
+    host.replaceChildren(make('p', { className: 'about' }, 'No requests since this page was opened.'));
     return;
   }
   const { drawing, width, y } = frame(host, roundUp(1.05 * Math.max(...all)), title);
@@ -93,5 +93,5 @@ export function lineChart(host, title, lines, points) {
 
 function shownLast(values) {
   const last = values.filter((value) => value !== null).at(-1);
-  return last === undefined ? '' : `${short(last)} ms`;
+  return last === undefined ? '' : `${milliseconds(last)} ms`;
 }

@@ -19,7 +19,7 @@ function query() {
 async function extract(file) {
   const answer = await ask(`/v1/extract?${query()}`, { method: 'POST', headers: { 'Content-Type': typeOf(file) }, body: file });
   const body = await answer.json(), [picture] = body.data;
-  if (picture.status !== 'ok') throw new Refusal(`The server cannot read this file. ${picture.traceback || ''}`, answer.status);
+  if (picture.status !== 'ok') throw new Refusal(`The server cannot read this file: ${picture.traceback || 'it does not say why'}.`, answer.status);
   return { picture, body, timings: timingsOf(answer) };
 }
 

@@ -113,7 +113,7 @@ def test_dropped_text_is_refused_and_pictures_go_on(page, images_root, photo):
     browser = page('#photos')
     browser.drop('#photo-drop', images_root / 'text.jpg')
     browser.until('document.querySelector(".photo .problem")')
-    assert texts(browser, '.photo .problem')[0].startswith('The server cannot read this file.')
+    assert texts(browser, '.photo .problem')[0].startswith('The server cannot read this file: ')
     browser.drop('#photo-drop', photo)
     browser.until('document.querySelectorAll(".faces li").length > 0')
 
