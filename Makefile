@@ -21,11 +21,11 @@ run:
 	$(MAKE) all
 	scripts/run.sh $(PHOTOS)
 
-# make serve FLAGS="--port 8080 --images-root ."
+# Prints how to try it once it serves. make serve FLAGS="--port 8080 --images-root ."
 serve:
 	scripts/setup.sh build
 	$(MAKE) all
-	$(BUILD)/vultus serve $(FLAGS)
+	VULTUS_BUILD=$(BUILD) scripts/serve.sh $(FLAGS)
 
 # make test STAGES="default style" runs only those.
 test:

@@ -14,10 +14,12 @@ void vt_answer_v1_extract(struct vt_request *request);
 void vt_answer_v1_embed(struct vt_request *request);
 void vt_answer_v1_match(struct vt_request *request);
 void vt_answer_v1_models(struct vt_request *request);
+void vt_answer_v1_status(struct vt_request *request);
 
 void vt_answer_info(struct vt_request *request);
 void vt_answer_root(struct vt_request *request);
 void vt_answer_docs(struct vt_request *request);
+void vt_answer_page_file(struct vt_request *request);
 void vt_answer_openapi(struct vt_request *request);
 void vt_answer_live(struct vt_request *request);
 void vt_answer_ready(struct vt_request *request);

@@ -97,7 +97,9 @@ static void redirect_to_plain(struct vt_request *request, size_t length) {
 }
 
 static bool is_path(const char *path, size_t length, const char *of_route) {
-    return strlen(of_route) == length && memcmp(path, of_route, length) == 0;
+    size_t most = strlen(of_route);
+    if (most > 0 && of_route[most - 1] == '*') return length >= most && memcmp(path, of_route, most - 1) == 0;
+    return most == length && memcmp(path, of_route, length) == 0;
 }
 
 static void choose_route(struct vt_request *request) {
@@ -271,6 +273,16 @@ static void add_headers(const struct vt_request *request, struct MHD_Response *a
     if (response->allow) MHD_add_response_header(answer, "Allow", response->allow);
     if (*response->location) MHD_add_response_header(answer, "Location", response->location);
     if (response->challenge) MHD_add_response_header(answer, "WWW-Authenticate", "Bearer");
+    if (response->vary) MHD_add_response_header(answer, "Vary", response->vary);
+    if (response->content_policy) {
+        MHD_add_response_header(answer, "Content-Security-Policy", response->content_policy);
+        MHD_add_response_header(answer, "X-Content-Type-Options", "nosniff");
+        MHD_add_response_header(answer, "Referrer-Policy", "no-referrer");
+    }
+    if (response->etag) {
+        MHD_add_response_header(answer, "ETag", response->etag);
+        MHD_add_response_header(answer, "Cache-Control", "no-cache");
+    }
     if (response->retry_after) {
         snprintf(text, sizeof text, "%d", response->retry_after);
         MHD_add_response_header(answer, "Retry-After", text);

@@ -20,7 +20,7 @@ struct vt_request;
 /* Who may ask, where the settings have keys. */
 enum vt_access { VT_FOR_ALL, VT_FOR_CLIENTS, VT_FOR_ADMIN };
 
-/* A path with its methods and who answers it. */
+/* A path with its methods and who answers it. A path that ends in a star stands for all that go on from there. */
 struct vt_route {
     const char *method, *path;
     void (*answer)(struct vt_request *request); /* see `in_worker` */
@@ -41,7 +41,7 @@ struct vt_response {
     struct vt_strbuf body;
     const char *static_body; /* instead of `body`; lives as long as the program */
     size_t static_size;
-    const char *allow; /* header values, or NULL */
+    const char *allow, *etag, *vary, *content_policy; /* header values, or NULL */
     char location[512];
     int retry_after; /* seconds; 0: no header */
     bool preflight;  /* answers a CORS preflight */

@@ -25,6 +25,8 @@ static const struct vt_route routes[] = {
     {"GET", "/v1/live", vt_answer_live, false, VT_FOR_ALL},
     {"GET", "/v1/ready", vt_answer_ready, false, VT_FOR_ALL},
     {"GET", "/metrics", vt_answer_metrics, false, VT_FOR_CLIENTS},
+    {"GET", "/v1/status", vt_answer_v1_status, true, VT_FOR_CLIENTS},
+    {"GET", "/page/*", vt_answer_page_file, false, VT_FOR_ALL},
 };
 _Static_assert(sizeof routes / sizeof *routes <= VT_ROUTES_COUNTED, "every route has its counters");
 

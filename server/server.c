@@ -114,6 +114,7 @@ enum vultus_status vt_serve(
     server = (struct vt_server){.configuration = configuration,
         .host = host,
         .listening = -1,
+        .start_ns = vt_now_ns(),
         .images = {.descriptor = -1},
         .id_seed = (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec << 8 ^ (uint64_t)getpid() << 16};
     block_signals();

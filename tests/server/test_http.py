@@ -19,7 +19,8 @@ from file_server import File, Server as FileServer  # noqa: E402
 
 PATHS = {'/extract': 'POST', '/draw_detections': 'POST', '/multipart/draw_detections': 'POST', '/info': 'GET', '/health': 'GET',
          '/': 'GET', '/docs': 'GET', '/openapi.json': 'GET', '/metrics': 'GET', '/v1/extract': 'POST', '/v1/match': 'POST', '/v1/embed': 'POST',
-         **{f'/v1/models/{role}': 'POST' for role in ('det', 'rec', 'genderage', 'mask_detector', 'liveness')}, '/v1/live': 'GET', '/v1/ready': 'GET'}
+         **{f'/v1/models/{role}': 'POST' for role in ('det', 'rec', 'genderage', 'mask_detector', 'liveness')}, '/v1/live': 'GET', '/v1/ready': 'GET',
+         '/v1/status': 'GET'}
 
 
 def form(*parts):

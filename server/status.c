@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <jansson.h>
+#include <string.h>
+
+#include "answers.h"
+#include "base/clock.h"
+#include "server_internal.h"
+
+/*
+ * GET /v1/status: what `vultus doctor` says of back ends, processor and picture formats, without the folders of this
+ * machine, and for how long the server has been up.
+ */
+
+static int write_text(const char *text, size_t size, void *body) {
+    struct vt_strbuf *out = body;
+    vt_strbuf_append(out, text, size);
+    return out->failed ? -1 : 0;
+}
+
+void vt_answer_v1_status(struct vt_request *request) {
+    static const char *const kept[] = {"cpu", "backends", "codecs"};
+    const struct vt_server *server = request->server;
+    struct vultus_error error;
+    char *report = NULL;
+    if (vultus_doctor(server->runtime, &report, &error) < 0) {
+        vt_request_fail(request, 500, "%s", error.text);
+        vt_request_finish(request);
+        return;
+    }
+    json_t *all = json_loads(report, 0, NULL), *answer = json_object();
+    double uptime = (double)(vt_now_ns() - server->start_ns) * 1e-9;
+    int failed = json_object_set_new(answer, "version", json_string(vultus_version()));
+    failed |= json_object_set_new(answer, "uptime_seconds", json_real(uptime));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        failed |= json_object_set(answer, kept[i], json_object_get(all, kept[i]));
+    failed |= json_dump_callback(answer, write_text, &request->response.body, JSON_COMPACT);
+    json_decref(answer);
+    json_decref(all);
+    vultus_free(report);
+    if (failed)
+        vt_request_fail(request, 500, "there is no memory for the answer");
+    else
+        vt_request_answer(request, 200, "application/json");
+    vt_request_finish(request);
+}
