@@ -193,6 +193,10 @@ def best_workers(options, detector, files):
     return max(rates, key=rates.get)
 
 
+def ratio(a, b):
+    return f'{a / b:.2f}' if b > 0 else '-'
+
+
 def medians(rounds):
     return {key: statistics.median(result[key] for result in rounds) for key in ('per_second', 'p50', 'p99', 'cpu_ms')}
 
@@ -205,7 +209,7 @@ def compare(options, name, detector, files, workers, wanted):
             batch = median_batch(batches, recogniser_batches(ours))
             failed = [sum(result['failed'] + result['refused'] for result in side) for side in zip(*rounds)]
             mine, other = medians([r[0] for r in rounds]), medians([r[1] for r in rounds])
-            print(f'| {name} | {connections} | {mine["per_second"]:.1f} / {other["per_second"]:.1f} | {mine["per_second"] / max(other["per_second"], 1e-9):.2f} | {wanted} '
+            print(f'| {name} | {connections} | {mine["per_second"]:.1f} / {other["per_second"]:.1f} | {ratio(mine["per_second"], other["per_second"])} | {wanted} '
                   f'| {mine["p50"]:.1f} / {other["p50"]:.1f} | {mine["p99"]:.1f} / {other["p99"]:.1f} | {mine["cpu_ms"]:.2f} / {other["cpu_ms"]:.2f} '
                   f'| {batch} | {failed[0]} / {failed[1]} |', flush=True)
 
@@ -232,8 +236,8 @@ def under_load(options, files):
         steady = load(options, server, 64, files, rate=0.8 * peak, seconds=3 * options.seconds)
         flood = load(options, server, 512, files, rate=2 * peak, seconds=2 * options.seconds)
     print(f'| requests/s at most | {peak:.1f} | |')
-    print(f'| at 80% of that: p99 / median, ms | {steady["p99"]:.1f} / {steady["p50"]:.1f} = {steady["p99"] / steady["p50"]:.2f} | 3 |')
-    print(f'| at 200%: good answers, of the most | {100 * flood["per_second"] / peak:.0f}% ({flood["refused"]} refused, {flood["failed"]} failed) | 95% |', flush=True)
+    print(f'| at 80% of that: p99 / median, ms | {steady["p99"]:.1f} / {steady["p50"]:.1f} = {ratio(steady["p99"], steady["p50"])} | 3 |')
+    print(f'| at 200%: good answers, of the most | {ratio(100 * flood["per_second"], peak)}% ({flood["refused"]} refused, {flood["failed"]} failed) | 95% |', flush=True)
     starts = []
     for _ in range(options.rounds + 2):
         with vultus(options, 'det_500m') as server:
@@ -263,7 +267,7 @@ def parse():
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--seconds', type=float, default=5)
     parser.add_argument('--workers', type=int, default=0, help='of the peer; 0: the best of a few')
-    parser.add_argument('--only', default='', help='rows whose name holds this')
+    parser.add_argument('--only', default='', help='rows whose name holds this; load: the last table alone')
     parser.add_argument('--quick', action='store_true', help='one round of two seconds')
     options = parser.parse_args()
     if options.quick:
@@ -280,6 +284,9 @@ def main():
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
         requests = make_requests(options, pathlib.Path(folder))
+        if options.only == 'load':
+            under_load(options, requests['single'])
+            return
         workers = options.workers or best_workers(options, 'det_500m', requests['single'])
         print(f'{options.n_cores} cores, {options.precision}, peer with {workers} workers; vultus / peer; medians of {options.rounds} rounds of '
               f'{options.seconds:g} s; {len(requests["single"])} single-face pictures\n')

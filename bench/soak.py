@@ -25,6 +25,7 @@ import cv2
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIENTS = 6
+WORKERS = 24  # the server's default
 SIZES = (96, 320, 640, 1280, 2200)
 JSON = {'Content-Type': 'application/json', 'Accept': '*/*'}
 
@@ -152,10 +153,22 @@ def slope(samples):
     return 3600 * sum((t - mean_t) * (m - mean_m) for t, m in samples) / spread if spread else 0.0
 
 
+def fill(soak):
+    """As many of the largest pictures at once as the server works on, so that its memory has been as large as it will be."""
+    form = soak.form(a=soak.pictures[-1], b=soak.pictures[-1])
+    burst = [threading.Thread(target=soak.ask, args=('POST', '/v1/match', *form)) for _ in range(WORKERS)]
+    for thread in burst:
+        thread.start()
+    for thread in burst:
+        thread.join()
+
+
 def run(port, pid, picture, minutes):
     """What the clients did and how the memory went, with the samples [(seconds, MiB)]."""
-    soak, start = Soak(port, picture), time.monotonic()
+    soak = Soak(port, picture)
     first = soak.ask('POST', '/v1/extract', soak.pictures[2], {'Content-Type': 'image/jpeg'})
+    fill(soak)
+    start = time.monotonic()
     for thread in soak.threads:
         thread.start()
     samples = []
