@@ -6,7 +6,9 @@
  *
  * RATE 0: each connection sends as soon as it has its answer. Otherwise requests fall due that often a second, at
  * random (exponential gaps, always the same ones); times count from when a request was due, and one that finds no free
- * connection waits for one. The first tenth of the time warms up and is not counted. Prints one JSON object.
+ * connection waits for one. The first tenth of the time warms up and is not counted, and neither is what is answered
+ * behind its end, which is waited for, so that the server is idle afterwards. Prints one JSON object; `answered` are
+ * all good answers, counted or not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 8192, EVENTS = 256, MOST_CONNECTIONS = 4096 };
+enum { HEAD_BYTES = 8192, EVENTS = 256, MOST_CONNECTIONS = 4096, DRAIN_SECONDS = 60 };
 
 struct request {
     char *bytes;
@@ -51,7 +53,7 @@ struct load {
     double rate, start, counted_from, end, next_due;
     uint64_t random;
     double *times; /* milliseconds of good answers */
-    size_t n_times, capacity, refused, failed, in_flight;
+    size_t n_times, capacity, refused, failed, answered, in_flight;
 };
 
 static double now(void) {
@@ -103,6 +105,7 @@ static void reconnect(struct load *load, struct connection *c) {
 static void count(struct load *load, const struct connection *c, bool answered) {
     double t = now();
     load->in_flight--;
+    if (answered && c->status == 200) load->answered++;
     if (t < load->counted_from || t > load->end) return;
     if (!answered || (c->status != 200 && c->status != 503 && c->status != 429)) {
         load->failed++;
@@ -202,23 +205,25 @@ static void start_due(struct load *load) {
     }
 }
 
-/* Until something is due, or the end. */
-static struct timespec longest_wait(const struct load *load) {
-    double until = load->end, t = now();
-    bool waits = load->rate > 0 && load->in_flight < (size_t)load->n_connections;
-    if (waits && load->next_due < until) until = load->next_due;
-    double seconds = until > t ? until - t : 0;
-    return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - floor(seconds)) * 1e9)};
+static struct timespec timespec_of(double seconds) {
+    double positive = seconds > 0 ? seconds : 0;
+    return (struct timespec){.tv_sec = (time_t)positive, .tv_nsec = (long)((positive - floor(positive)) * 1e9)};
+}
+
+static void wait_until(struct load *load, double until) {
+    struct epoll_event events[EVENTS];
+    struct timespec wait = timespec_of(until - now());
+    int n = epoll_pwait2(load->poll, events, EVENTS, &wait, NULL);
+    for (int i = 0; i < n; i++) handle(load, events[i].data.ptr, events[i].events);
 }
 
 static void run(struct load *load) {
-    struct epoll_event events[EVENTS];
     while (now() < load->end) {
         start_due(load);
-        struct timespec wait = longest_wait(load);
-        int n = epoll_pwait2(load->poll, events, EVENTS, &wait, NULL);
-        for (int i = 0; i < n; i++) handle(load, events[i].data.ptr, events[i].events);
+        bool waits = load->rate > 0 && load->in_flight < (size_t)load->n_connections;
+        wait_until(load, waits && load->next_due < load->end ? load->next_due : load->end);
     }
+    while (load->in_flight > 0 && now() < load->end + DRAIN_SECONDS) wait_until(load, load->end + DRAIN_SECONDS);
 }
 
 static int compare(const void *a, const void *b) {
@@ -237,10 +242,10 @@ static void report(struct load *load) {
     double cpu = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                  (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
     qsort(load->times, load->n_times, sizeof *load->times, compare);
-    printf("{\"ok\": %zu, \"refused\": %zu, \"failed\": %zu, \"seconds\": %.3f, \"per_second\": %.2f, \"p50\": %.3f, "
-           "\"p99\": %.3f, \"client_cpu_seconds\": %.3f}\n",
-        load->n_times, load->refused, load->failed, seconds, (double)load->n_times / seconds, part(load, 0.5),
-        part(load, 0.99), cpu);
+    printf("{\"ok\": %zu, \"answered\": %zu, \"refused\": %zu, \"failed\": %zu, \"seconds\": %.3f, \"per_second\": "
+           "%.2f, \"p50\": %.3f, \"p99\": %.3f, \"client_cpu_seconds\": %.3f}\n",
+        load->n_times, load->answered, load->refused, load->failed, seconds, (double)load->n_times / seconds,
+        part(load, 0.5), part(load, 0.99), cpu);
 }
 
 static struct request read_request(const char *path) {

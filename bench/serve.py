@@ -140,8 +140,7 @@ def load(options, server, connections, files, rate=0.0, seconds=None):
                            str(seconds or options.seconds), str(rate), *files], check=True, capture_output=True, text=True)
     result = json.loads(done.stdout)
     spent = cpu_seconds(server.process.pid) - before
-    answered = result['ok'] / 0.9 or 1  # the warm-up's tenth was worked for too
-    return {**result, 'cpu_ms': 1e3 * spent / answered}
+    return {**result, 'cpu_ms': 1e3 * spent / max(result['answered'], 1)}
 
 
 def write_request(folder, name, body):
