@@ -2,12 +2,13 @@
 # `make run` and `make test` do everything, from installing packages on; the build itself is meson's.
 BUILD := build
 MODELS ?= det_500m scrfd_2.5g_bnkps mobilefacenet
+PYTHON ?= .venv/bin/python
 VULTUS_TEST_DATA ?= $(CURDIR)/../shared
 export VULTUS_TEST_DATA
 # Every folder's build shares objects through ccache where that is installed.
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: all run serve test fuzz slow-clients bench clean setup
+.PHONY: all run serve test fuzz slow-clients bench bench-serve soak clean setup
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -45,6 +46,17 @@ slow-clients: all
 
 bench: all
 	for model in $(MODELS); do echo "$$model"; $(BUILD)/vultus bench $(VULTUS_TEST_DATA)/models/$$model.onnx --batch 1,8; done
+
+# `vultus serve` beside FastAPI and uvicorn; make bench-serve FLAGS=--quick takes a minute or two.
+bench-serve: all
+	scripts/setup.sh tests
+	$(PYTHON) bench/serve.py --build $(BUILD) $(FLAGS)
+
+# Half an hour of mixed load; the memory's course goes to build/soak.svg.
+MINUTES ?= 30
+soak: all
+	scripts/setup.sh tests
+	$(PYTHON) bench/soak.py --build $(BUILD) --minutes $(MINUTES) --plot $(BUILD)/soak.svg
 
 clean:
 	rm -rf build build-*

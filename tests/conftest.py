@@ -24,6 +24,7 @@ sys.exit(code)
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'heavy: memory and load, which sanitizers would only stretch; they leave it out')
+    config.addinivalue_line('markers', 'soak: minutes of mixed load')
 
 
 @pytest.fixture(scope='session')

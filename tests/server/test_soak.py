@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two minutes of bench/soak.py: nothing unexpected is answered, memory does not run away, and the server answers as before."""
+import sys
+
+import pytest
+
+MINUTES = 2
+MOST_GROWTH_MIB = 128  # what allocators keep differs from run to run; a leaked picture a request would be far more
+
+
+@pytest.mark.soak
+@pytest.mark.heavy
+def test_soak(start, root):
+    pytest.importorskip('cv2')
+    sys.path.insert(0, str(root / 'bench'))
+    import soak
+    with start('--access-log', 'off') as server:
+        summary, _ = soak.run(server.port, server.process.pid, root / 'examples/group.jpg', MINUTES)
+    assert summary['surprises'] == []
+    assert summary['answers_as_before']
+    assert summary['growth_mib'] < MOST_GROWTH_MIB, summary
+    assert summary['requests'] > 100
