@@ -76,11 +76,11 @@ class Program:
         return subprocess.Popen([*self.command, *map(_text, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env={**self.environment, **(environment or {})})
 
-    def peak_kib(self, *arguments):
+    def peak_kib(self, *arguments, code=0):
         """KiB of memory that a call had at most. A small process starts it: a process inherits the peak of the one that forks it."""
         done = subprocess.run([sys.executable, '-c', MEASURED_START, *self.command, *map(_text, arguments)], env=self.environment,
                               capture_output=True, timeout=LONGEST_SECONDS)
-        assert done.returncode == 0, done.stderr.decode(errors='replace')
+        assert done.returncode == code, done.stderr.decode(errors='replace')
         return int(done.stdout)
 
     def fails(self, *arguments, **more):
