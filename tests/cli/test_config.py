@@ -14,7 +14,7 @@ def test_sources(vultus, tmp_path):
     settings = shown(vultus('config', 'show', '--config', file, '--port=9', environment={'VULTUS_QUEUE_LENGTH': '8', 'DEF_DET_THRESH': '0.25'}))
     assert settings['port'] == ('9', '--port') and settings['queue_length'] == ('8', 'VULTUS_QUEUE_LENGTH')
     assert settings['host'] == ('1.2.3.4', 'vultus.yaml:3') and settings['default_threshold'] == ('0.25', 'DEF_DET_THRESH')
-    assert settings['workers'] == ('24', 'default')
+    assert settings['workers'] == ('48', 'default')
 
 
 def test_show_reads_back(vultus, tmp_path):
