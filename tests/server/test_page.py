@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page at / in headless Chromium: it shows what the API answered, and nothing of it comes from elsewhere."""
+import hashlib
 import json
 
 import pytest
@@ -264,18 +265,19 @@ def test_key_is_kept_for_the_tab_and_sent(page, photo):
     browser.evaluate('sessionStorage.clear()')
 
 
-def test_server_that_needs_a_key_is_given_it(page, photo):
-    """The first answer is 401: the page asks, and goes on with what it is given."""
-    browser = page('#photos')
-    browser.evaluate('const old = fetch; window.fetch = (path, options) => (options.headers.Authorization === "Bearer right" ? old(path, options)'
-                     ' : Promise.resolve(new Response(JSON.stringify({detail: "a key is needed"}), {status: 401})))')
-    browser.choose('#photo-input', photo)
-    browser.until('document.querySelector("#key-dialog").open')
-    browser.evaluate('document.querySelector("#key-input").focus()')
-    browser.call('Input.insertText', text='right')
-    browser.press('Enter')
-    browser.until('document.querySelector(".faces li")')
-    browser.evaluate('sessionStorage.clear()')
+def test_server_that_needs_a_key_is_given_it(browser, start, photo):
+    """The page itself needs none; its first request is refused, and it asks, and goes on with what it is given."""
+    with start('--api-keys', hashlib.sha256(b'right').hexdigest()) as server:
+        browser.open(f'http://127.0.0.1:{server.port}/#photos')
+        browser.choose('#photo-input', photo)
+        browser.until('document.querySelector("#key-dialog").open')
+        browser.call('Input.insertText', text='right')
+        browser.press('Enter')
+        browser.until('document.querySelector(".faces li")')
+        browser.evaluate('location.hash = "status"')
+        browser.until('document.querySelector("#backends tbody tr")')
+        assert browser.complaints == []
+        browser.evaluate('sessionStorage.clear()')
 
 
 # ---------------------------------------------------------------- the API's description
