@@ -34,12 +34,13 @@ configure() {
     meson setup "$folder" "$@"
 }
 
-# build STAGE FOLDER [meson options]
+# build STAGE FOLDER [meson options]; of the tests all, or those whose names match $only
 build() {
-    local stage=$1
+    local stage=$1 targets=()
     shift
     configure "$@" >"$results/$stage-setup.log" 2>&1 || { tail -20 "$results/$stage-setup.log"; broken "$stage" "meson setup"; return 1; }
-    ninja -C "$1" -j "$jobs" >"$results/$stage-build.log" 2>&1 || { tail -40 "$results/$stage-build.log"; broken "$stage" "build"; return 1; }
+    [ -z "${only:-}" ] || mapfile -t targets < <("$PYTHON" scripts/test_targets.py "$1" "$only")
+    ninja -C "$1" -j "$jobs" "${targets[@]}" >"$results/$stage-build.log" 2>&1 || { tail -40 "$results/$stage-build.log"; broken "$stage" "build"; return 1; }
 }
 
 # unit STAGE FOLDER [meson test arguments]
@@ -60,7 +61,7 @@ unit() {
 black_box() {
     local stage=$1 folder=$2
     shift 2
-    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rfEs --tb=short -p no:cacheprovider -n "$jobs" --dist loadfile --junitxml="$results/$stage-pytest.xml" "$@"
+    VULTUS_BUILD=$PWD/$folder "$PYTHON" -m pytest -q -rfEs --tb=short -p no:cacheprovider -n "$jobs" --dist loadfile --no-loadscope-reorder --junitxml="$results/$stage-pytest.xml" "$@"
     [ -f "$results/$stage-pytest.xml" ] || broken "$stage" "pytest"
 }
 
@@ -85,7 +86,7 @@ stage_asan() {
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1
     # libgomp, under oneDNN, synchronises in ways that ThreadSanitizer cannot see.
-    build tsan build-tsan -Db_sanitize=thread -Donednn=disabled || return
+    only=$threaded build tsan build-tsan -Db_sanitize=thread -Donednn=disabled || return
     local names
     mapfile -t names < <(meson test -C build-tsan --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$threaded")
     [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
@@ -110,7 +111,7 @@ stage_aarch64() {
             "$(tail -1 "$results/aarch64-packages.log")"
         return 0
     fi
-    build aarch64 build-aarch64 --cross-file build-aarch64-sysroot/sysroot.ini --cross-file scripts/aarch64.ini \
+    only=$emulated build aarch64 build-aarch64 --cross-file build-aarch64-sysroot/sysroot.ini --cross-file scripts/aarch64.ini \
         -Donednn=disabled -Dexamples=false -Dwerror=true || return
     local names
     mapfile -t names < <(meson test -C build-aarch64 --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$emulated")

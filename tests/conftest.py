@@ -27,6 +27,10 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'soak: minutes of mixed load')
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker('soak') is None)  # it takes the longest: beside the others, not after them
+
+
 @pytest.fixture(scope='session')
 def root():
     return ROOT

@@ -59,27 +59,24 @@ static int64_t copy_run(
     return lanes;
 }
 
-/* Lanes past the last channel. */
-static void clear_lanes(const struct copies *c, const struct vt_plane_span *span, int64_t lane) {
+/* Whole rows, since lanes past the last channel alone would be many small pieces. */
+static void clear_rows(const struct copies *c, const struct vt_plane_span *span) {
     const struct vt_plan_value *y = c->y;
-    size_t size = vt_dtype_size(y->dtype);
+    size_t bytes = (size_t)(y->dims[3] * y->block) * vt_dtype_size(y->dtype);
     uint8_t *item = c->y_data + (uint64_t)span->item * y->bytes;
-    for (int64_t row = span->row_begin; row < span->row_end; row++) {
-        uint8_t *to = (uint8_t *)vt_cpu_at(y, item, span->block, row, 0) + (size_t)lane * size;
-        for (int64_t x = 0; x < y->dims[3]; x++, to += (size_t)y->block * size)
-            memset(to, 0, (size_t)(y->block - lane) * size);
-    }
+    for (int64_t row = span->row_begin; row < span->row_end; row++)
+        memset(vt_cpu_at(y, item, span->block, row, 0), 0, bytes);
 }
 
 static void copy_rows(const struct vt_plane_job *job, const struct vt_plane_span *span) {
     const struct copies *c = job->context;
     int64_t first = span->block * c->y->block, used = vt_min_i64(c->y->block, c->y->dims[1] - first), lane = 0;
     uint32_t part = 0;
+    if (used < c->y->block) clear_rows(c, span);
     while (lane < used) {
         while (part + 1 < c->n_parts && c->parts[part + 1].first <= first + lane) part++;
         lane += copy_run(c, &c->parts[part], span, lane);
     }
-    if (lane < c->y->block) clear_lanes(c, span, lane);
 }
 
 static void copy(const struct vt_cpu_call *call, const struct copies *copies) {

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Names what ninja has to build for some of the tests: their programs, the command, and the examples.
+
+usage: test_targets.py BUILD PATTERN
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+
+def introspect(build, what):
+    return json.loads(subprocess.check_output(['meson', 'introspect', build, what]))
+
+
+def main():
+    build, pattern = pathlib.Path(sys.argv[1]).resolve(), re.compile(sys.argv[2])
+    wanted = {command for test in introspect(build, '--tests') if pattern.search(test['name']) for command in test['cmd']}
+    for target in introspect(build, '--targets'):
+        if target['type'] != 'executable':
+            continue
+        for name in map(pathlib.Path, target['filename']):
+            folder = name.parent.relative_to(build).parts[:1]
+            if str(name) in wanted or folder in (('tools',), ('examples',)):
+                print(name.relative_to(build))
+
+
+if __name__ == '__main__':
+    main()
