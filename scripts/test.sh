@@ -13,8 +13,9 @@ export VULTUS_TEST_DATA
 jobs=$(nproc)
 # Builds of the same sources share objects through ccache, whatever their folder is called.
 export CCACHE_NOHASHDIR=1
-# What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer.
-threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|backend|compile'
+# What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer. One set of kernels is enough,
+# and backend_conv_tactics, minutes of single steps, adds nothing to the networks that the others run.
+threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|compile|backend_(channels|conv_transpose|cpu|gemm|plane)_(avx2|native)'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
 emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 
