@@ -42,7 +42,7 @@ fuzz:
 
 # The server beside ten thousand clients that send next to nothing.
 slow-clients: all
-	VULTUS_SLOW_CONNECTIONS=10000 $${PYTHON:-.venv/bin/python} -m pytest -q tests/server/test_hostile.py -k slow_connections
+	VULTUS_SLOW_CONNECTIONS=10000 $(PYTHON) -m pytest -q tests/server/test_hostile.py -k slow_connections
 
 bench: all
 	for model in $(MODELS); do echo "$$model"; $(BUILD)/vultus bench $(VULTUS_TEST_DATA)/models/$$model.onnx --batch 1,8; done

@@ -25,7 +25,7 @@ import cv2
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIENTS = 6
-WORKERS = 24  # the server's default
+COMPARISONS = 24  # of two pictures each: as many pictures as the server works on at once
 SIZES = (96, 320, 640, 1280, 2200)
 JSON = {'Content-Type': 'application/json', 'Accept': '*/*'}
 
@@ -156,7 +156,7 @@ def slope(samples):
 def fill(soak):
     """As many of the largest pictures at once as the server works on, so that its memory has been as large as it will be."""
     form = soak.form(a=soak.pictures[-1], b=soak.pictures[-1])
-    burst = [threading.Thread(target=soak.ask, args=('POST', '/v1/match', *form)) for _ in range(WORKERS)]
+    burst = [threading.Thread(target=soak.ask, args=('POST', '/v1/match', *form)) for _ in range(COMPARISONS)]
     for thread in burst:
         thread.start()
     for thread in burst:

@@ -39,10 +39,8 @@ static bool is_narrow(const struct vt_node *node) {
 
 static bool resolve_window(const struct vt_node *conv, struct vt_window *window) {
     int64_t dims[VT_MAX_RANK], out[2];
-    struct vultus_error error = {0};
-    memset(window, 0, sizeof *window);
     return vt_value_static_dims(conv->inputs[0], dims) &&
-           !vt_window_resolve(&conv->attrs, conv->inputs[1]->constant->dims, dims + 2, window, out, &error);
+           !vt_window_resolve(&conv->attrs, conv->inputs[1]->constant->dims, dims + 2, window, out, NULL);
 }
 
 static bool same_windows(const struct vt_node *a, const struct vt_node *b) {
@@ -54,7 +52,7 @@ static bool same_windows(const struct vt_node *a, const struct vt_node *b) {
            memcmp(of_a.pad, of_b.pad, sizeof of_a.pad) == 0;
 }
 
-/* Joined before. */
+/* Joined before, or by whoever made the network. */
 static bool is_split(const struct vt_graph *graph, const struct vt_node *conv) {
     const struct vt_node *user = vt_value_only_user(graph, conv->outputs[0]);
     return user && user->op == VT_OP_SPLIT;
