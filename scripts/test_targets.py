@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Names what ninja has to build for some of the tests: their programs, the command, and the examples.
+"""Names what ninja has to build for some of the tests: their programs, the command, the examples, and what black boxes run.
 
 usage: test_targets.py BUILD PATTERN
 """
@@ -9,6 +9,8 @@ import pathlib
 import re
 import subprocess
 import sys
+
+BLACK_BOXES = ('tools', 'examples', 'tests/conformance')
 
 
 def introspect(build, what):
@@ -22,8 +24,7 @@ def main():
         if target['type'] != 'executable':
             continue
         for name in map(pathlib.Path, target['filename']):
-            folder = name.parent.relative_to(build).parts[:1]
-            if str(name) in wanted or folder in (('tools',), ('examples',)):
+            if str(name) in wanted or str(name.parent.relative_to(build)) in BLACK_BOXES:
                 print(name.relative_to(build))
 
 
