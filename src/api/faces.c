@@ -282,7 +282,9 @@ enum vultus_status vultus_analyze(struct vultus_pipeline *pipeline, const struct
     struct vt_analysis analysis;
     struct company company;
     join_company(pipeline, &analyze, &company);
+    bool entered = vt_pool_enter(pipeline->pipeline.pool);
     enum vultus_status status = vt_analyze(&pipeline->pipeline, &image, &analyze, &analysis, error);
+    vt_pool_leave(pipeline->pipeline.pool, entered);
     leave_company(&company);
     return status ? status : hand_over(&analysis, out, error);
 }
@@ -298,7 +300,9 @@ enum vultus_status vultus_analyze_encoded(struct vultus_pipeline *pipeline, cons
     struct vt_analysis analysis;
     struct company company;
     join_company(pipeline, &analyze, &company);
+    bool entered = vt_pool_enter(pipeline->pipeline.pool);
     enum vultus_status status = vt_analyze_encoded(&pipeline->pipeline, &picture, &analyze, &analysis, error);
+    vt_pool_leave(pipeline->pipeline.pool, entered);
     leave_company(&company);
     return status ? status : hand_over(&analysis, out, error);
 }
@@ -365,6 +369,7 @@ float vultus_cosine(const float *a, const float *b, int dimension) {
 struct vultus_embedder {
     struct vt_engine *engine;
     struct vt_embedder *embedder;
+    struct vt_pool *pool; /* the runtime's */
 };
 
 enum vultus_status vultus_embedder_open(struct vultus_runtime *runtime, const char *path,
@@ -374,6 +379,7 @@ enum vultus_status vultus_embedder_open(struct vultus_runtime *runtime, const ch
             error, VULTUS_ERROR_INVALID, "vultus_embedder_open needs a runtime, a path and a place for the embedder");
     struct vultus_embedder *embedder = calloc(1, sizeof *embedder);
     if (!embedder) return vt_fail_memory(error, "an embedder", sizeof *embedder);
+    embedder->pool = runtime->pool;
     enum vultus_status status = vt_api_open_engine(runtime, path, options, &embedder->engine, error);
     if (!status) status = vt_embedder_create(embedder->engine, runtime->pool, &embedder->embedder, error);
     if (status) {
@@ -408,13 +414,15 @@ static struct vt_image *view_crops(const uint8_t *crops, size_t count, int width
     return images;
 }
 
-static enum vultus_status embed_crops(const struct vt_embedder *embedder, const uint8_t *crops, size_t count,
-    float *embeddings, float *norms, struct vultus_error *error) {
+static enum vultus_status embed_crops(const struct vt_embedder *embedder, struct vt_pool *pool, const uint8_t *crops,
+    size_t count, float *embeddings, float *norms, struct vultus_error *error) {
     int width, height;
     vt_embedder_input_size(embedder, &width, &height);
     struct vt_image *images = view_crops(crops, count, width, height);
     if (!images) return vt_fail_memory(error, "crops", count * sizeof *images);
+    bool entered = vt_pool_enter(pool);
     enum vultus_status status = vt_embed(embedder, images, count, embeddings, norms, error);
+    vt_pool_leave(pool, entered);
     free(images);
     return status;
 }
@@ -424,7 +432,7 @@ enum vultus_status vultus_embed(struct vultus_embedder *embedder, const uint8_t 
     if (!embedder || (count && (!crops || !embeddings)))
         return vt_fail(
             error, VULTUS_ERROR_INVALID, "vultus_embed needs an embedder, crops and a place for their embeddings");
-    return embed_crops(embedder->embedder, crops, count, embeddings, norms, error);
+    return embed_crops(embedder->embedder, embedder->pool, crops, count, embeddings, norms, error);
 }
 
 enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const uint8_t *crops, size_t count,
@@ -432,7 +440,7 @@ enum vultus_status vultus_pipeline_embed(struct vultus_pipeline *pipeline, const
     if (!pipeline || !pipeline->embedder || (count && (!crops || !embeddings)))
         return vt_fail(error, VULTUS_ERROR_INVALID,
             "vultus_pipeline_embed needs a pipeline with a recogniser, crops and a place for their embeddings");
-    return embed_crops(pipeline->embedder, crops, count, embeddings, norms, error);
+    return embed_crops(pipeline->embedder, pipeline->pipeline.pool, crops, count, embeddings, norms, error);
 }
 
 enum vultus_status vultus_pipeline_classify(struct vultus_pipeline *pipeline, const uint8_t *crops, size_t count,
@@ -442,9 +450,11 @@ enum vultus_status vultus_pipeline_classify(struct vultus_pipeline *pipeline, co
             error, VULTUS_ERROR_INVALID, "vultus_pipeline_classify needs a pipeline, crops and a place for attributes");
     struct vt_image *images = view_crops(crops, count, VT_CROP_SIZE, VT_CROP_SIZE);
     struct vt_attributes *told = calloc(count + 1, sizeof *told);
+    bool entered = vt_pool_enter(pipeline->pipeline.pool);
     enum vultus_status status = images && told
                                     ? vt_tell_crops(&pipeline->pipeline, images, count, attributes, told, error)
                                     : vt_fail_memory(error, "crops", count * (sizeof *images + sizeof *told));
+    vt_pool_leave(pipeline->pipeline.pool, entered);
     for (size_t i = 0; !status && i < count; i++) out[i] = show_attributes(&told[i]);
     free(images);
     free(told);

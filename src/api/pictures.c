@@ -10,7 +10,9 @@ enum vultus_status vultus_picture_decode(struct vultus_runtime *runtime, const v
         return vt_fail(
             error, VULTUS_ERROR_INVALID, "vultus_picture_decode needs a runtime, bytes and a place for the picture");
     struct vt_image image = {0};
+    bool entered = vt_pool_enter(runtime->pool);
     enum vultus_status status = vt_image_decode(bytes, size, name ? name : "picture", &runtime->limits, &image, error);
+    vt_pool_leave(runtime->pool, entered);
     if (!status) *out = vt_api_picture(&image);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef VT_BASE_POOL_H
 #define VT_BASE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -22,10 +23,22 @@ typedef void vt_pool_task(void *context, size_t unit, int thread);
 /*
  * Calls task(context, unit, thread) once for every unit in [0, units) and returns when all are done. Units are handed
  * out in increasing order to whichever thread is free; the task's results must not depend on which thread ran what.
- * Thread-safe: while one caller's job occupies the workers, another caller runs its units itself, as thread 0.
- * A NULL pool runs everything on the caller. Never allocates. Called from inside a task it runs inline as thread 0 of
- * the nested job, so nested users need scratch of their own.
+ * Thread-safe: workers help all callers; each caller is thread 0 of its own job. A NULL pool runs
+ * everything on the caller. Never allocates. May be called from inside a task, with scratch of its own.
  */
 void vt_pool_run(struct vt_pool *pool, size_t units, vt_pool_task *task, void *context);
+
+/*
+ * As many threads as the pool has may compute at a time; more would take the processors from each other, and a job of
+ * several threads would wait for whichever of them does not run. So threads of the application take a place before they
+ * decode pictures or run networks, and workers help only while places are free. A thread without a place is not kept
+ * from calling vt_pool_run.
+ */
+/* Waits for a place. False: the thread has one already, or there is no pool; it may go on all the same. */
+bool vt_pool_enter(struct vt_pool *pool);
+void vt_pool_leave(struct vt_pool *pool, bool entered); /* entered: what vt_pool_enter returned */
+/* Around waits for other threads: gives the thread's place away, and takes one again before those who begin. */
+bool vt_pool_step_aside(struct vt_pool *pool); /* false: the thread has no place */
+void vt_pool_step_back(struct vt_pool *pool, bool stepped_aside);
 
 #endif

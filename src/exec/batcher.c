@@ -143,14 +143,19 @@ static struct vt_batch_guest *welcome(struct vt_batcher *batcher) {
 
 /* ---------------------------------------------------------------- a batch */
 
+static bool expects_company(const struct vt_batcher *batcher) {
+    return batcher->options.most_delay_us > 0 && batcher->expected > 0 &&
+           batcher->waiting_items < batcher->options.most_items;
+}
+
+/* Called with the lock, without a place. */
 static void wait_for_company(struct vt_batcher *batcher) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     uint64_t nanoseconds = (uint64_t)until.tv_nsec + 1000ull * batcher->options.most_delay_us;
     until.tv_sec += (time_t)(nanoseconds / 1000000000);
     until.tv_nsec = (long)(nanoseconds % 1000000000);
-    bool late = batcher->options.most_delay_us == 0;
-    while (!late && batcher->expected > 0 && batcher->waiting_items < batcher->options.most_items)
+    for (bool late = false; !late && expects_company(batcher);)
         late = pthread_cond_timedwait(&batcher->arrival, &batcher->lock, &until) == ETIMEDOUT;
 }
 
@@ -252,7 +257,6 @@ static void run_batch(struct vt_batcher *batcher, int64_t n) {
 
 /* Runs the next batch. Called with the lock, which it lets go meanwhile. */
 static void lead(struct vt_batcher *batcher) {
-    wait_for_company(batcher);
     int64_t n = take_items(batcher);
     if (n == 0) return;
     pthread_mutex_unlock(&batcher->lock);
@@ -265,8 +269,22 @@ static void lead(struct vt_batcher *batcher) {
     }
 }
 
+/* Until the order is done, or this thread is to lead the next batch. Called with the lock and without a place. */
+static bool is_to_lead(struct vt_batcher *batcher, const struct order *order) {
+    while (order->done < order->count && batcher->led) pthread_cond_wait(&batcher->finished, &batcher->lock);
+    if (order->done == order->count) return false;
+    batcher->led = true;
+    wait_for_company(batcher);
+    return true;
+}
+
+/*
+ * A thread that waits has stepped aside from its place, and takes one again without the lock, which others need to give
+ * theirs away. Items that come meanwhile join the batch.
+ */
 enum vultus_status vt_batcher_run(struct vt_batcher *batcher, const void *const *inputs, void *const *outputs,
     int64_t count, struct vultus_error *error) {
+    struct vt_pool *pool = batcher->options.pool;
     struct order order = {.inputs = inputs, .outputs = outputs, .count = count};
     pthread_mutex_lock(&batcher->lock);
     order.guest = welcome(batcher);
@@ -274,11 +292,14 @@ enum vultus_status vt_batcher_run(struct vt_batcher *batcher, const void *const 
     batcher->waiting_items += count;
     pthread_cond_signal(&batcher->arrival);
     while (order.done < order.count) {
-        if (batcher->led) {
-            pthread_cond_wait(&batcher->finished, &batcher->lock);
-            continue;
+        bool aside = (batcher->led || expects_company(batcher)) && vt_pool_step_aside(pool);
+        bool leads = is_to_lead(batcher, &order);
+        if (aside) {
+            pthread_mutex_unlock(&batcher->lock);
+            vt_pool_step_back(pool, aside);
+            pthread_mutex_lock(&batcher->lock);
         }
-        batcher->led = true;
+        if (!leads) break;
         lead(batcher);
         batcher->led = false;
         pthread_cond_broadcast(&batcher->finished);

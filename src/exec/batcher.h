@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pool.h"
 #include "base/status.h"
 
 /*
@@ -29,6 +30,7 @@ struct vt_batcher_options {
     void *context;
     int64_t most_items;     /* of a batch; at least 1 */
     uint32_t most_delay_us; /* that a leader waits for expected callers; 0: it does not */
+    struct vt_pool *pool;   /* whose places callers step aside from while they wait; NULL: none */
     uint32_t n_inputs, n_outputs;
     const size_t *input_bytes; /* of one item of each; copied */
     const size_t *output_bytes;

@@ -146,8 +146,11 @@ enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *in
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
     enum vultus_status status = check_run(engine, inputs, outputs, batch, error);
     if (status) return status;
-    if (engine->batcher && !profile) return vt_batcher_run(engine->batcher, inputs, outputs, batch, error);
-    return run_alone(engine, inputs, outputs, batch, profile, error);
+    bool entered = vt_pool_enter(engine->pool);
+    status = engine->batcher && !profile ? vt_batcher_run(engine->batcher, inputs, outputs, batch, error)
+                                         : run_alone(engine, inputs, outputs, batch, profile, error);
+    vt_pool_leave(engine->pool, entered);
+    return status;
 }
 
 static enum vultus_status run_shared(
@@ -189,6 +192,7 @@ enum vultus_status vt_engine_share_batches(
         .context = engine,
         .most_items = all ? plan->max_batch : most_items,
         .most_delay_us = most_delay_us,
+        .pool = engine->pool,
         .n_inputs = plan->n_inputs,
         .n_outputs = plan->n_outputs,
         .input_bytes = input_bytes,

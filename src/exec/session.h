@@ -22,8 +22,8 @@ const struct vt_plan *vt_engine_plan(const struct vt_engine *engine);
 
 /*
  * Runs `batch` items (1 .. plan's max_batch). inputs[i] and outputs[i] are dense arrays in the plan's order.
- * Thread-safe: each concurrent call borrows a workspace of its own, made on first need and kept; steady use allocates
- * nothing. profile: NULL, or one entry per step.
+ * Thread-safe: each concurrent call takes a place of the pool and borrows a workspace of its own, made on first need
+ * and kept; steady use allocates nothing. profile: NULL, or one entry per step.
  */
 enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/cpu.h"
+#include "base/places.h"
 #include "base/pool.h"
 
 #define MOST_UNITS 1000
@@ -142,7 +143,7 @@ struct nested {
 static void inner_task(void *context, size_t unit, int thread) {
     struct nested *nested = context;
     (void)unit;
-    if (thread != 0) atomic_store(&nested->wrong_thread, true);
+    if (thread < 0 || thread >= vt_pool_threads(nested->pool)) atomic_store(&nested->wrong_thread, true);
     atomic_fetch_add(&nested->inner, 1);
 }
 
@@ -168,7 +169,6 @@ static void *call_often(void *context) {
     return NULL;
 }
 
-/* Callers that find the pool busy run their own units. */
 static void test_concurrent_callers(void **state) {
     (void)state;
     struct vt_pool *pool = new_pool(THREADS);
@@ -198,6 +198,136 @@ static void test_all_threads_take_part(void **state) {
     }
     vt_pool_destroy(pool);
 }
+
+/* ---------------------------------------------------------------- places */
+
+struct crowd {
+    struct vt_pool *pool;
+    atomic_int computing;
+    atomic_bool too_many;
+};
+
+static void compute(struct crowd *crowd) {
+    if (atomic_fetch_add(&crowd->computing, 1) >= vt_pool_threads(crowd->pool)) atomic_store(&crowd->too_many, true);
+    for (volatile int i = 0; i < 500; i++) {}
+    atomic_fetch_sub(&crowd->computing, 1);
+}
+
+static void compute_unit(void *context, size_t unit, int thread) {
+    (void)unit;
+    (void)thread;
+    compute(context);
+}
+
+static void *compute_in_places(void *context) {
+    struct crowd *crowd = context;
+    for (int i = 0; i < 300; i++) {
+        bool entered = vt_pool_enter(crowd->pool);
+        compute(crowd);
+        vt_pool_run(crowd->pool, (size_t)i % 9, compute_unit, crowd);
+        bool aside = vt_pool_step_aside(crowd->pool);
+        if (i % 16 == 0) usleep(50);
+        vt_pool_step_back(crowd->pool, aside);
+        compute(crowd);
+        vt_pool_leave(crowd->pool, entered);
+    }
+    return NULL;
+}
+
+static void test_no_more_compute_than_there_are_places(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        struct crowd crowd = {.pool = new_pool(threads)};
+        pthread_t members[7];
+        for (int i = 0; i < 7; i++) assert_int_equal(pthread_create(&members[i], NULL, compute_in_places, &crowd), 0);
+        for (int i = 0; i < 7; i++) pthread_join(members[i], NULL);
+        assert_false(crowd.too_many);
+        vt_pool_destroy(crowd.pool);
+    }
+}
+
+struct late_help {
+    struct vt_pool *pool;
+    atomic_int present;
+};
+
+static void meet_late(void *context, size_t unit, int thread) {
+    struct late_help *late = context;
+    (void)unit;
+    (void)thread;
+    atomic_fetch_add(&late->present, 1);
+    while (atomic_load(&late->present) < 2) usleep(10);
+}
+
+static void *run_alone_at_first(void *context) {
+    struct late_help *late = context;
+    bool entered = vt_pool_enter(late->pool);
+    vt_pool_run(late->pool, 2, meet_late, late);
+    vt_pool_leave(late->pool, entered);
+    return NULL;
+}
+
+/* The worker joins a job that began when there was no place for it. */
+static void test_a_place_that_becomes_free_is_used(void **state) {
+    (void)state;
+    struct late_help late = {.pool = new_pool(2)};
+    for (int round = 0; round < 50; round++) {
+        late.present = 0;
+        pthread_t caller;
+        assert_true(vt_pool_enter(late.pool));
+        assert_false(vt_pool_enter(late.pool)); /* it has one */
+        assert_int_equal(pthread_create(&caller, NULL, run_alone_at_first, &late), 0);
+        while (atomic_load(&late.present) == 0) usleep(10);
+        if (round % 2) usleep(200); /* the worker sleeps */
+        assert_int_equal(late.present, 1);
+        vt_pool_leave(late.pool, true);
+        pthread_join(caller, NULL);
+    }
+    vt_pool_destroy(late.pool);
+    assert_false(vt_pool_enter(NULL));
+    assert_false(vt_pool_step_aside(NULL));
+}
+
+struct line {
+    struct vt_places places;
+    atomic_int served;
+};
+struct standing {
+    struct line *line;
+    bool urgent;
+    int served;
+    pthread_t thread;
+};
+
+static void *stand_in_line(void *context) {
+    struct standing *standing = context;
+    vt_places_take(&standing->line->places, standing->urgent);
+    standing->served = atomic_fetch_add(&standing->line->served, 1);
+    vt_places_give(&standing->line->places);
+    return NULL;
+}
+
+static void test_who_goes_on_comes_before_who_begins(void **state) {
+    (void)state;
+    struct line line = {.served = 0};
+    struct standing standings[4];
+    static const int due[] = {2, 0, 3, 1};
+    vt_places_init(&line.places, 1);
+    vt_places_take(&line.places, false);
+    for (int i = 0; i < 4; i++) {
+        standings[i] = (struct standing){.line = &line, .urgent = i % 2};
+        assert_int_equal(pthread_create(&standings[i].thread, NULL, stand_in_line, &standings[i]), 0);
+        while (atomic_load(&line.places.waiting) <= i) usleep(10);
+    }
+    assert_false(vt_places_try_take(&line.places));
+    vt_places_give(&line.places);
+    for (int i = 0; i < 4; i++) pthread_join(standings[i].thread, NULL);
+    for (int i = 0; i < 4; i++) assert_int_equal(standings[i].served, due[i]);
+    assert_int_equal(vt_places_free(&line.places), 1);
+    vt_places_fini(&line.places);
+}
+
+/* ---------------------------------------------------------------- threads */
 
 struct denormal {
     atomic_int flushed, kept, present;
@@ -283,6 +413,9 @@ int main(void) {
         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_concurrent_callers),
         cmocka_unit_test(test_all_threads_take_part),
+        cmocka_unit_test(test_no_more_compute_than_there_are_places),
+        cmocka_unit_test(test_a_place_that_becomes_free_is_used),
+        cmocka_unit_test(test_who_goes_on_comes_before_who_begins),
         cmocka_unit_test(test_denormals_are_flushed),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_running_allocates_nothing),

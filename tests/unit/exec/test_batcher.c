@@ -256,6 +256,7 @@ static void the_delay_ends_waiting(void **state) {
 
 struct traveller {
     struct vt_batcher *batchers[2];
+    struct vt_pool *pool;
     float first;
     bool second_stop, fine;
     pthread_t thread;
@@ -270,10 +271,12 @@ static void *travel(void *context) {
         second = (struct vt_batch_guest){0};
         guest = (struct vt_batch_guest){.then = t->batchers[1], .next_guest = &second};
         vt_batcher_expect(t->batchers[0], &guest);
+        bool entered = vt_pool_enter(t->pool);
         t->fine &= !vt_batcher_run(t->batchers[0], (const void *[]){in}, (void *[]){middle}, 1, NULL);
         if (t->second_stop || round % 3)
             t->fine &= !vt_batcher_run(t->batchers[1], (const void *[]){middle}, (void *[]){out}, 1, NULL) &&
                        out[0] == 4 * t->first && out[2] == 4 * (float)round;
+        vt_pool_leave(t->pool, entered);
         vt_batcher_dismiss(&guest);
         vt_batcher_dismiss(&second);
     }
@@ -289,13 +292,13 @@ static enum vultus_status run_plain_doubler(
 }
 
 /* Many threads through two batchers, some of which leave out the second: everybody gets their own numbers back. */
-static void crowds_travel_through_two(void **state) {
-    (void)state;
+static void crowd_travels_through_two(struct vt_pool *pool) {
     enum { TRAVELLERS = 12 };
     size_t bytes = WIDTH * sizeof(float);
     struct vt_batcher_options options = {.run = run_plain_doubler,
         .most_items = MOST,
         .most_delay_us = 200,
+        .pool = pool,
         .n_inputs = 1,
         .n_outputs = 1,
         .input_bytes = &bytes,
@@ -305,7 +308,8 @@ static void crowds_travel_through_two(void **state) {
     assert_int_equal(vt_batcher_create(&options, &second, NULL), VULTUS_OK);
     struct traveller travellers[TRAVELLERS];
     for (int i = 0; i < TRAVELLERS; i++) {
-        travellers[i] = (struct traveller){.batchers = {first, second}, .first = (float)i, .second_stop = i % 2};
+        travellers[i] =
+            (struct traveller){.batchers = {first, second}, .pool = pool, .first = (float)i, .second_stop = i % 2};
         assert_int_equal(pthread_create(&travellers[i].thread, NULL, travel, &travellers[i]), 0);
     }
     for (int i = 0; i < TRAVELLERS; i++) {
@@ -319,6 +323,17 @@ static void crowds_travel_through_two(void **state) {
     assert_int_equal(items, TRAVELLERS * 200);
     vt_batcher_destroy(first);
     vt_batcher_destroy(second);
+}
+
+static void crowds_travel_through_two(void **state) {
+    (void)state;
+    crowd_travels_through_two(NULL);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct vt_pool *pool;
+        assert_int_equal(vt_pool_create(threads, &pool, NULL), VULTUS_OK);
+        crowd_travels_through_two(pool);
+        vt_pool_destroy(pool);
+    }
 }
 
 int main(void) {
