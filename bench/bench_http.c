@@ -5,10 +5,10 @@
  * usage: bench_http PORT CONNECTIONS SECONDS RATE REQUEST_FILE...
  *
  * RATE 0: each connection sends as soon as it has its answer. Otherwise requests fall due that often a second, at
- * random (exponential gaps, always the same ones); times count from when a request was due, and one that finds no free
- * connection waits for one. The first tenth of the time warms up and is not counted, and neither is what is answered
- * behind its end, which is waited for, so that the server is idle afterwards. Prints one JSON object; `answered` are
- * all good answers, counted or not.
+ * random (exponential gaps, always the same ones), or, with a = before RATE, evenly; times count from when a request
+ * was due, and one that finds no free connection waits for one. The first tenth of the time warms up and is not
+ * counted, and neither is what is answered behind its end, which is waited for, so that the server is idle afterwards.
+ * Prints one JSON object; `answered` are all good answers, counted or not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +50,7 @@ struct load {
     int n_connections;
     struct request *requests;
     int n_requests, next_request;
+    bool evenly;
     double rate, start, counted_from, end, next_due;
     uint64_t random;
     double *times; /* milliseconds of good answers */
@@ -69,6 +70,7 @@ static void die(const char *what) {
 
 /* Seconds until the next request falls due. */
 static double gap(struct load *load) {
+    if (load->evenly) return 1 / load->rate;
     load->random ^= load->random << 13;
     load->random ^= load->random >> 7;
     load->random ^= load->random << 17;
@@ -265,7 +267,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_http PORT CONNECTIONS SECONDS RATE REQUEST_FILE...\n");
         return 2;
     }
-    struct load load = {.port = (uint16_t)atoi(argv[1]), .n_connections = atoi(argv[2]), .rate = atof(argv[4])};
+    struct load load = {.port = (uint16_t)atoi(argv[1]),
+        .n_connections = atoi(argv[2]),
+        .evenly = argv[4][0] == '=',
+        .rate = atof(argv[4] + (argv[4][0] == '='))};
     if (load.n_connections < 1 || load.n_connections > MOST_CONNECTIONS) return 2;
     load.random = 88172645463325252u;
     load.n_requests = argc - 5;

@@ -133,11 +133,11 @@ def model(options, name):
 
 # ---------------------------------------------------------------- load
 
-def load(options, server, connections, files, rate=0.0, seconds=None):
+def load(options, server, connections, files, rate=0.0, seconds=None, evenly=False):
     """What bench_http measured, with the server's processor time for each answered request."""
     before = cpu_seconds(server.process.pid)
     done = subprocess.run(['taskset', '-c', options.client_cores, str(options.build / 'bench/bench_http'), str(server.port), str(connections),
-                           str(seconds or options.seconds), str(rate), *files], check=True, capture_output=True, text=True)
+                           str(seconds or options.seconds), ('=' if evenly else '') + str(rate), *files], check=True, capture_output=True, text=True)
     result = json.loads(done.stdout)
     spent = cpu_seconds(server.process.pid) - before
     return {**result, 'cpu_ms': 1e3 * spent / max(result['answered'], 1)}
@@ -234,10 +234,11 @@ def under_load(options, files):
         peak = max(load(options, server, 64, files)['per_second'] for _ in range(options.rounds))
         if not peak:
             sys.exit('serve: not one request was answered in that time; is the machine busy?')
-        steady = load(options, server, 64, files, rate=0.8 * peak, seconds=3 * options.seconds)
+        even, random = (load(options, server, 64, files, rate=0.8 * peak, seconds=3 * options.seconds, evenly=evenly) for evenly in (True, False))
         flood = load(options, server, 512, files, rate=2 * peak, seconds=2 * options.seconds)
     print(f'| requests/s at most | {peak:.1f} | |')
-    print(f'| at 80% of that: p99 / median, ms | {steady["p99"]:.1f} / {steady["p50"]:.1f} = {ratio(steady["p99"], steady["p50"])} | 3 |')
+    for name, steady, wanted in (('evenly', even, '3'), ('at random moments (M/D/1, one server with equal services, gives about 5)', random, '')):
+        print(f'| at 80% of that, {name}: p99 / median, ms | {steady["p99"]:.1f} / {steady["p50"]:.1f} = {ratio(steady["p99"], steady["p50"])} | {wanted} |')
     print(f'| at 200%: good answers, of the most | {ratio(100 * flood["per_second"], peak)}% ({flood["refused"]} refused, {flood["failed"]} failed) | 95% |', flush=True)
     starts = []
     for _ in range(options.rounds + 2):
