@@ -102,6 +102,26 @@ static bool is_path(const char *path, size_t length, const char *of_route) {
     return most == length && memcmp(path, of_route, length) == 0;
 }
 
+/* What a browser asks before it lets a page send something. */
+static bool is_preflight(const struct vt_request *request) {
+    return strcmp(request->method, "OPTIONS") == 0 && header(request, "Origin") &&
+           header(request, "Access-Control-Request-Method") && *vt_setting_string(request->server, VT_KEY_CORS_ORIGIN);
+}
+
+/* The same for all paths, known or not, as InsightFace-REST's framework does it. */
+static void answer_preflight(struct vt_request *request) {
+    static const char *const methods[] = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"};
+    struct vt_response *response = &request->response;
+    const char *method = header(request, "Access-Control-Request-Method");
+    size_t i = 0, n = sizeof methods / sizeof *methods;
+    while (i < n && strcmp(methods[i], method) != 0) i++;
+    response->status = i < n ? 200 : 400;
+    response->static_body = i < n ? "OK" : "Disallowed CORS method";
+    response->static_size = strlen(response->static_body);
+    response->preflight = true;
+    response->content_type = "text/plain; charset=utf-8";
+}
+
 static void choose_route(struct vt_request *request) {
     size_t length = strlen(request->path);
     bool slash = length > 1 && request->path[length - 1] == '/';
@@ -119,14 +139,6 @@ static void choose_route(struct vt_request *request) {
     }
     if (!allow) {
         vt_request_fail(request, 404, "Not Found");
-        return;
-    }
-    if (strcmp(request->method, "OPTIONS") == 0 && header(request, "Access-Control-Request-Method")) {
-        request->response.status = 200;
-        request->response.preflight = true;
-        request->response.static_body = "OK";
-        request->response.static_size = 2;
-        request->response.content_type = "text/plain; charset=utf-8";
         return;
     }
     request->response.allow = allow;
@@ -192,15 +204,20 @@ static void admit(struct vt_request *request) {
 
 /* ---------------------------------------------------------------- bodies */
 
-/* Takes a piece of the body; false: the connection has to be closed. */
+/* Takes a piece of the body; false: the connection has to be closed. The answer that is set is for log and counters. */
 static bool take_piece(struct vt_request *request, const char *piece, size_t size) {
     struct vt_server *server = request->server;
     size_t most = (size_t)vt_setting_integer(server, VT_KEY_MAX_BODY_BYTES);
     uint64_t seconds = (uint64_t)vt_setting_integer(server, VT_KEY_BODY_TIMEOUT);
-    if (vt_now_ns() - request->begin_ns > seconds * 1000000000) return false;
     if (request->response.status) return true; /* nobody will read it */
+    if (vt_now_ns() - request->begin_ns > seconds * 1000000000) {
+        vt_count(&server->metrics, VT_EVENT_TIMED_OUT, 1);
+        vt_request_fail(request, 408, "the body takes longer than %llu seconds", (unsigned long long)seconds);
+        return false;
+    }
     if (size > most - request->body_size) {
         vt_count(&server->metrics, VT_EVENT_REFUSED_SIZE, 1);
+        vt_request_fail(request, 413, "the body has more than %zu bytes", most);
         return false;
     }
     size_t needed = request->body_size + size;
@@ -211,7 +228,11 @@ static bool take_piece(struct vt_request *request, const char *piece, size_t siz
         size_t held = atomic_load(&request->held);
         char *body =
             capacity <= held || vt_request_hold(request, capacity - held) ? realloc(request->body, capacity) : NULL;
-        if (!body) return false;
+        if (!body) {
+            vt_count(&server->metrics, VT_EVENT_REFUSED_BUSY, 1);
+            vt_request_fail(request, 503, "the server has no room for the body now");
+            return false;
+        }
         request->body = body;
         request->body_capacity = capacity;
     }
@@ -256,12 +277,13 @@ void vt_http_resume(struct vt_request *request) {
 
 static void add_cors(const struct vt_request *request, struct MHD_Response *answer) {
     const char *origin = header(request, "Origin"), *allowed = vt_setting_string(request->server, VT_KEY_CORS_ORIGIN);
-    if (!origin || !*allowed || (strcmp(allowed, "*") != 0 && strcmp(allowed, origin) != 0)) return;
-    MHD_add_response_header(answer, "Access-Control-Allow-Origin", allowed);
-    if (strcmp(allowed, "*") != 0) MHD_add_response_header(answer, "Vary", "Origin");
-    if (!request->response.preflight) return;
+    bool any = strcmp(allowed, "*") == 0, preflight = request->response.preflight;
+    if (!origin || !*allowed || (!any && strcmp(allowed, origin) != 0)) return;
+    MHD_add_response_header(answer, "Access-Control-Allow-Origin", preflight ? origin : allowed);
+    if (!any || preflight) MHD_add_response_header(answer, "Vary", "Origin");
+    if (!preflight) return;
     const char *headers = header(request, "Access-Control-Request-Headers");
-    MHD_add_response_header(answer, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    MHD_add_response_header(answer, "Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
     MHD_add_response_header(answer, "Access-Control-Max-Age", "600");
     if (headers && strlen(headers) < 1024) MHD_add_response_header(answer, "Access-Control-Allow-Headers", headers);
 }
@@ -334,7 +356,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (!request) {
         request = *state = new_request(server, connection, method, path);
         if (!request) return MHD_NO;
-        choose_route(request);
+        if (is_preflight(request))
+            answer_preflight(request);
+        else
+            choose_route(request);
         if (!request->response.status) check_key(request);
         if (!request->response.status) admit(request);
         /* A refusal is sent at once, and the connection closed instead of reading the body. */
@@ -349,18 +374,28 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return process(request) ? send_answer(request) : MHD_YES;
 }
 
+/* The connection of a request that has no answer is lost: what log and counters say of it. */
+static void give_up(struct vt_request *request, enum MHD_RequestTerminationCode why) {
+    if (why == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN)
+        vt_request_fail(request, 503, "the server stops");
+    else if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED) {
+        vt_count(&request->server->metrics, VT_EVENT_TIMED_OUT, 1);
+        vt_request_fail(request, 408, "the client fell silent");
+    } else
+        vt_request_give_up(request, VT_OVER_GONE);
+}
+
 static void completed(
     void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why) {
     struct vt_server *server = context;
     struct vt_request *request = *state;
     (void)connection;
-    (void)why;
     if (!request) return;
     *state = NULL;
+    if (!request->response.status) give_up(request, why);
     if (request->stream) vt_stream_close(request->stream);
     uint64_t nanoseconds = vt_now_ns() - request->begin_ns;
-    if (request->response.status)
-        vt_observe_answer(&server->metrics, request->route, request->response.status, nanoseconds);
+    vt_observe_answer(&server->metrics, request->route, request->response.status, nanoseconds);
     if (vt_setting_integer(server, VT_KEY_ACCESS_LOG)) vt_access_log(request, nanoseconds);
     if (request->stream)
         vt_stream_leave(request->stream);

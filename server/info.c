@@ -25,6 +25,16 @@ static void add_switch(struct vt_strbuf *out, const char *key, bool value) {
     vt_strbuf_printf(out, "\"%s\":%s,", key, value ? "true" : "false");
 }
 
+/* As they were written, not rounded to what the detector takes: "650,650", "650x650" or "[650, 650]". */
+static void configured_size(const char *text, int size[2]) {
+    for (int i = 0; i < 2; i++) {
+        char *end;
+        text += strcspn(text, "0123456789");
+        size[i] = (int)strtol(text, &end, 10);
+        text = end;
+    }
+}
+
 static void add_models(const struct vt_request *request, struct vt_strbuf *out) {
     const struct vt_server *server = request->server;
     const struct vultus_pipeline_info *models = &request->models->info;
@@ -35,9 +45,9 @@ static void add_models(const struct vt_request *request, struct vt_strbuf *out) 
     add_name(out, "inference_backend", strcmp(models->detector_backend, "cpu") == 0 ? "onnx" : "trt");
     add_name(out, "det_name", models->detector);
     add_name(out, "rec_name", models->recogniser);
-    bool configured = size->source != VT_FROM_DEFAULT;
-    vt_strbuf_printf(out, "\"max_size\":[%d,%d],", configured ? size->width : models->detector_width,
-        configured ? size->height : models->detector_height);
+    int shown[] = {models->detector_width, models->detector_height};
+    if (size->source != VT_FROM_DEFAULT) configured_size(size->text, shown);
+    vt_strbuf_printf(out, "\"max_size\":[%d,%d],", shown[0], shown[1]);
     add_name(out, "ga_name", request->models->stems[VT_ROLE_GENDERAGE]);
     add_name(out, "mask_detector", request->models->stems[VT_ROLE_MASK]);
     vt_strbuf_printf(out, "\"rec_batch_size\":%d,\"det_batch_size\":%d,", batch, batch);

@@ -8,7 +8,7 @@ static const double bounds[VT_BUCKETS - 1] = {
 
 /* The last stands for all others. */
 static const unsigned codes[VT_CODES_COUNTED] = {
-    200, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504, 0};
+    200, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 499, 500, 503, 504, 0};
 
 static const char *const stage_names[VT_STAGES] = {
     "queue", "fetch", "decode", "letterbox", "detect", "boxes", "align", "embed", "attributes", "write"};
@@ -21,8 +21,9 @@ static const struct {
     [VT_EVENT_FACES] = {"vultus_faces_total", "faces found, and crops embedded"},
     [VT_EVENT_REFUSED_BUSY] = {"vultus_refused_busy_total", "requests refused because queue or memory were full"},
     [VT_EVENT_REFUSED_SIZE] = {"vultus_refused_size_total", "requests refused because of their size"},
-    [VT_EVENT_TIMED_OUT] = {"vultus_timed_out_total", "requests that took longer than they may"},
-    [VT_EVENT_CLIENT_GONE] = {"vultus_client_gone_total", "requests given up because their client was gone"},
+    [VT_EVENT_TIMED_OUT] = {"vultus_timed_out_total", "requests that took, or whose body took, longer than they may"},
+    [VT_EVENT_CLIENT_GONE] = {"vultus_client_gone_total",
+        "requests given up because their client was gone, or did not send all of them"},
     [VT_EVENT_FETCHES] = {"vultus_fetches_total", "urls asked for"},
     [VT_EVENT_FETCHES_FAILED] = {"vultus_fetches_failed_total", "urls that could not be fetched"},
     [VT_EVENT_FETCHES_REFUSED] = {"vultus_fetches_refused_total", "urls that led to addresses that are not allowed"},

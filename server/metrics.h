@@ -30,8 +30,8 @@ enum vt_event {
     VT_EVENT_FACES,
     VT_EVENT_REFUSED_BUSY, /* queue or memory full */
     VT_EVENT_REFUSED_SIZE, /* a body over the limit */
-    VT_EVENT_TIMED_OUT,    /* requests over their deadline */
-    VT_EVENT_CLIENT_GONE,  /* requests whose work was given up */
+    VT_EVENT_TIMED_OUT,    /* requests over their deadline, bodies that did not come in time */
+    VT_EVENT_CLIENT_GONE,  /* requests whose work was given up, or that ended in their body */
     VT_EVENT_FETCHES,
     VT_EVENT_FETCHES_FAILED,
     VT_EVENT_FETCHES_REFUSED, /* addresses that are not allowed */
@@ -41,7 +41,7 @@ enum vt_event {
     VT_EVENTS
 };
 
-enum { VT_BUCKETS = 15, VT_ROUTES_COUNTED = 32, VT_CODES_COUNTED = 20 };
+enum { VT_BUCKETS = 15, VT_ROUTES_COUNTED = 32, VT_CODES_COUNTED = 21 };
 
 struct vt_histogram {
     _Atomic uint64_t buckets[VT_BUCKETS]; /* the last has no upper bound */

@@ -42,6 +42,7 @@ class Client:
 @pytest.mark.parametrize('use_msgpack', [True, False])
 @pytest.mark.parametrize('nothing', [{}, None])
 def test_client(server, photo, use_msgpack, nothing):
+    """Fact 6."""
     client = Client(server, nothing)
     assert client.server_info()['max_size'] == [640, 640]
     by_path = client.extract(['one.jpg'], use_msgpack=use_msgpack, return_face_data=True, return_landmarks=True)
@@ -53,7 +54,7 @@ def test_client(server, photo, use_msgpack, nothing):
 
 
 def test_benchmark(server):
-    """Batches of 64 urls; `msgpack` travels as the text "True"; crops with embed_only."""
+    """Facts 1.2, 6: Batches of 64 urls; `msgpack` travels as the text "True"; crops with embed_only."""
     client = Client(server)
     names = ['crop.png'] * 64
     content = client.extract(names, use_msgpack='True', embed_only=True)
@@ -62,7 +63,7 @@ def test_benchmark(server):
 
 
 def test_process_dir(server, photo, other):
-    """Batches of files from ten clients at once, and one where nothing could be read."""
+    """Fact 6: Batches of files from ten clients at once, and one where nothing could be read."""
     files = [photo.read_bytes(), other.read_bytes(), b'nothing']
     def one(n):
         return Client(server, None).extract(files, 'data')['data']
@@ -74,6 +75,7 @@ def test_process_dir(server, photo, other):
 
 
 def test_errors_are_json_that_clients_can_read(server):
+    """Facts 1.7, 6."""
     answer = server.ask('POST', '/extract', msgpack.packb({'images': 1}), {'content-type': 'application/msgpack', 'accept': 'application/x-msgpack'})
     assert answer.status == 422 and answer.type == 'application/json' and answer.json()['detail']
 

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import socket
+import struct
 import threading
 import time
 
@@ -125,13 +126,35 @@ def settled(server):
         time.sleep(0.05)
 
 
-def test_gone_in_the_middle_of_a_body(start):
-    with start('--idle-timeout', 2) as server:
-        for sent in (0, 1, 5000, 200000):
-            with socket.create_connection(('127.0.0.1', server.port)) as connection:
-                connection.sendall(b'POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 1000000\r\n\r\n' + b'x' * sent)
-        settled(server)
+def leave(connection, how):
+    if how == 'reset':
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    if how == 'half':
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(120)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(100) == b''
+    connection.close()
+
+
+@pytest.mark.parametrize('length', ['Content-Length: 1000000', 'Transfer-Encoding: chunked'])
+def test_gone_in_the_middle_of_a_body(start, length):
+    """However a client leaves, its place is free at once, long before the idle time is over, and it is counted."""
+    ways = [(how, sent) for how in ('close', 'half', 'reset') for sent in (0, 1, 5000, 200000)]
+    with start('--idle-timeout', 600, '--body-timeout', 600) as server:
+        head = f'POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n{length}\r\n\r\n'.encode()
+        for how, sent in ways:
+            connection = socket.create_connection(('127.0.0.1', server.port))
+            connection.sendall(head + (b'f4240\r\n' if 'chunked' in length else b'') + b'x' * sent)
+            end = time.monotonic() + 60
+            while server.metric('vultus_requests_in_work') == 0:
+                assert time.monotonic() < end, 'the request did not begin'
+            leave(connection, how)
+            settled(server)
+        assert server.metric('vultus_client_gone_total') == server.metric('vultus_requests_total', code='499') == len(ways)
         assert works(server)
+        _, lines = server.stop()
+        assert [line['status'] for line in lines if line['path'] == '/v1/extract'] == [499] * len(ways)
 
 
 def test_slow_connections(start):
@@ -154,6 +177,7 @@ def test_slow_connections(start):
                 assert connection.recv(100) == b''
             connection.close()
         settled(server)
+        assert server.metric('vultus_timed_out_total') == server.metric('vultus_requests_total', code='408') == wanted
         assert works(server)
 
 

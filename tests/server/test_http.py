@@ -36,6 +36,7 @@ def form(*parts):
 # ---------------------------------------------------------------- routes
 
 def test_info(server):
+    """Fact 1.9."""
     info = server.get('/info').json()
     assert list(info) == ['version', 'tensorrt_version', 'log_level', 'models', 'defaults']
     assert list(info['models']) == ['inference_backend', 'det_name', 'rec_name', 'max_size', 'ga_name', 'mask_detector', 'rec_batch_size',
@@ -46,11 +47,13 @@ def test_info(server):
 
 
 def test_health(server):
+    """Fact 1.9."""
     answer = server.get('/health')
     assert answer.status == 200 and answer.json() == {'status': 'ok'}
 
 
 def test_root_leads_to_docs(server):
+    """Fact 1.1."""
     answer = server.get('/')
     assert (answer.status, answer.headers['location'], answer.body) == (307, '/docs', b'')
     page = server.get('/docs')
@@ -59,6 +62,7 @@ def test_root_leads_to_docs(server):
 
 
 def test_openapi_describes_the_routes(server):
+    """Fact 1.1."""
     document = server.get('/openapi.json').json()
     assert document['info']['title'] == 'InsightFace-REST' and document['info']['description'] == 'Face recognition REST API'
     for path, methods in document['paths'].items():
@@ -67,6 +71,7 @@ def test_openapi_describes_the_routes(server):
 
 @pytest.mark.parametrize('path', PATHS)
 def test_wrong_method(server, path):
+    """Fact 1.1."""
     other = 'GET' if PATHS[path] == 'POST' else 'POST'
     for method in (other, 'HEAD', 'DELETE'):
         answer = server.ask(method, path)
@@ -76,11 +81,13 @@ def test_wrong_method(server, path):
 
 
 def test_unknown_path(server):
+    """Fact 1.1."""
     answer = server.get('/nowhere')
     assert answer.status == 404 and answer.json() == {'detail': 'Not Found'}
 
 
 def test_slash_too_many(server):
+    """Fact 1.1."""
     answer = server.ask('POST', '/extract/', '{}')
     assert answer.status == 307 and answer.headers['location'] == f'http://127.0.0.1:{server.port}/extract'
 
@@ -112,18 +119,21 @@ def difference(answer, path):
 
 
 def test_draw(server, images_root):
+    """Facts 1.10, 4, 7.18, 7.26."""
     answer = server.extract({'images': {'urls': ['one.jpg', 'none.jpg']}}, path='/draw_detections')
     assert answer.status == 200 and answer.type == 'image/jpeg' and answer.body[:2] == b'\xff\xd8'
     assert 0.001 < difference(answer, images_root / 'one.jpg') < 0.5
 
 
 def test_draw_fails(server):
+    """Fact 1.10."""
     for body in ({'images': {'urls': ['none.jpg', 'one.jpg']}}, {'images': {}}):
         answer = server.extract(body, path='/draw_detections')
         assert answer.status == 500 and isinstance(answer.json()['detail'], str)
 
 
 def test_draw_upload(server, images_root):
+    """Fact 1.10."""
     picture = (images_root / 'one.jpg').read_bytes()
     plain = server.ask('POST', '/multipart/draw_detections', *form(('file', picture, 'x.jpg')))
     assert plain.status == 200 and plain.body == server.extract({'images': {'urls': ['one.jpg']}}, path='/draw_detections').body
@@ -133,6 +143,7 @@ def test_draw_upload(server, images_root):
 
 
 def test_upload_problems(server):
+    """Facts 1.7, 1.10."""
     answer = server.ask('POST', '/multipart/draw_detections', *form(('other', 'x', None), ('threshold', 'high', None)))
     assert answer.status == 422 and [p['loc'] for p in answer.json()['detail']] == [['body', 'file'], ['body', 'threshold']]
     for body in (b'', b'--edge', b'--edge\r\nContent-Disposition: form-data; name="file"\r\n\r\nx'):
@@ -144,19 +155,37 @@ def test_upload_problems(server):
 # ---------------------------------------------------------------- CORS
 
 def test_cors(server):
+    """Facts 1.8, 7.21."""
     answer = server.get('/info', Origin='https://example.org')
     assert answer.headers['access-control-allow-origin'] == '*' and 'access-control-allow-credentials' not in answer.headers
     assert 'access-control-allow-origin' not in server.get('/info').headers
-    answer = server.ask('OPTIONS', '/extract', headers={'Origin': 'https://example.org', 'Access-Control-Request-Method': 'POST',
-                                                        'Access-Control-Request-Headers': 'content-type'})
-    assert answer.status == 200 and answer.body == b'OK' and 'POST' in answer.headers['access-control-allow-methods']
-    assert answer.headers['access-control-allow-headers'] == 'content-type' and answer.headers['access-control-max-age'] == '600'
+
+
+def preflight(server, path='/extract', **headers):
+    return server.ask('OPTIONS', path, headers={'Origin': 'https://example.org', 'Access-Control-Request-Method': 'POST', **headers})
+
+
+def test_preflight(server):
+    """Fact 1.8."""
+    for path in ('/extract', '/nowhere'):
+        answer = preflight(server, path, **{'Access-Control-Request-Headers': 'content-type'})
+        assert answer.status == 200 and answer.body == b'OK' and answer.type.startswith('text/plain')
+        assert answer.headers['access-control-allow-methods'] == 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
+        assert answer.headers['access-control-allow-origin'] == 'https://example.org' and answer.headers['vary'] == 'Origin'
+        assert answer.headers['access-control-allow-headers'] == 'content-type' and answer.headers['access-control-max-age'] == '600'
+    assert 'access-control-allow-headers' not in preflight(server).headers
+    answer = preflight(server, **{'Access-Control-Request-Method': 'BREW'})
+    assert answer.status == 400 and answer.body == b'Disallowed CORS method' and answer.type.startswith('text/plain')
+    assert server.ask('OPTIONS', '/extract', headers={'Access-Control-Request-Method': 'POST'}).status == 405
 
 
 def test_cors_of_one_origin(start):
     with start('--cors-origin', 'https://a.example') as server:
         assert server.get('/info', Origin='https://a.example').headers['access-control-allow-origin'] == 'https://a.example'
         assert 'access-control-allow-origin' not in server.get('/info', Origin='https://b.example').headers
+        assert 'access-control-allow-origin' not in preflight(server).headers
+    with start('--cors-origin', '') as server:
+        assert preflight(server).status == 405
 
 
 # ---------------------------------------------------------------- paths
@@ -164,17 +193,20 @@ def test_cors_of_one_origin(start):
 @pytest.mark.parametrize('name', ['../secret.jpg', 'test_images/../../secret.jpg', 'link.jpg', '/etc/passwd', '', '.', 'test_images', '/dev/stdin',
                                   'one.jpg\0', 'x' * 5000])
 def test_nothing_outside_the_root(server, images_root, name):
+    """Facts 2.1, 7.9."""
     for path in {name, name.replace('..', str(images_root.parent))}:
         [item] = server.extract({'images': {'urls': [path]}}).json()['data']
         assert item['status'] == 'failed' and item['traceback'].startswith('File: ') and 'not found' in item['traceback']
 
 
 def test_paths_inside_the_root(server, images_root):
+    """Fact 2.1."""
     items = server.extract({'images': {'urls': ['one.jpg', f'{images_root}/one.jpg', 'test_images/../one.jpg', 'inner.jpg']}}).json()['data']
     assert [item['status'] for item in items] == ['ok'] * 4 and len({json.dumps(item['faces']) for item in items}) == 1
 
 
 def test_answers_show_no_paths(server, images_root):
+    """Facts 7.11, 7.12."""
     texts = [server.extract({'images': {'urls': ['text.jpg', 'none.jpg', '../x']}}).body, server.get('/info').body, server.get('/metrics').body]
     assert [t for t in texts if str(images_root.parent).encode() in t or b'.c:' in t or b'Traceback' in t] == []
 
@@ -188,6 +220,7 @@ def files():
 
 
 def test_private_addresses_are_refused(server, files, photo):
+    """Fact 7.10."""
     files.files['/p.jpg'] = file = File(photo.read_bytes())
     port = files.url.rsplit(':', 1)[1].split('/')[0]
     urls = [f'http://{host}:{port}/p.jpg' for host in ('127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0', '2130706433')]
@@ -203,6 +236,7 @@ def fetching(start):
 
 
 def test_urls(fetching, files, photo):
+    """Fact 2.1."""
     files.files['/p.jpg'] = file = File(photo.read_bytes())
     files.files['/moved'] = File(b'', location='/p.jpg')
     body = fetching.extract({'images': {'urls': [files.url + '/p.jpg', files.url + '/moved', files.url + '/none', 'one.jpg']}}).json()
@@ -212,6 +246,7 @@ def test_urls(fetching, files, photo):
 
 
 def test_headers_replace_the_defaults(fetching, files, photo):
+    """Fact 2.1."""
     files.files['/p.jpg'] = file = File(photo.read_bytes())
     fetching.extract({'images': {'urls': [files.url + '/p.jpg']}, 'img_req_headers': {'X-Key': 'k', 'Authorization': 'b c'}})
     assert file.requests[0]['X-Key'] == 'k' and file.requests[0]['Authorization'] == 'b c' and 'Firefox' not in file.requests[0].get('User-Agent', '')
@@ -221,12 +256,14 @@ def test_headers_replace_the_defaults(fetching, files, photo):
 
 @pytest.mark.parametrize('status, tries', [(404, 1), (403, 1), (401, 1), (500, 2), (429, 2)])
 def test_retries(fetching, files, status, tries):
+    """Fact 2.1."""
     files.files['/p.jpg'] = file = File(b'', status=status)
     [item] = fetching.extract({'images': {'urls': [files.url + '/p.jpg']}}).json()['data']
     assert item['status'] == 'failed' and len(file.requests) == tries
 
 
 def test_other_schemes_and_endless_redirects(fetching, files):
+    """Fact 7.10."""
     files.files['/loop'] = File(b'', location='/loop')
     files.files['/file'] = File(b'', location='file:///etc/passwd')
     urls = [files.url + '/loop', files.url + '/file', 'httpx://a/b', 'http://', 'http:///etc/passwd']
@@ -235,6 +272,7 @@ def test_other_schemes_and_endless_redirects(fetching, files):
 
 
 def test_large_files_are_refused(fetching, files):
+    """Fact 7.13."""
     files.files['/big'] = File(bytes(3_000_000))
     files.files['/unknown'] = File(bytes(3_000_000), length=False)
     items = fetching.extract({'images': {'urls': [files.url + '/big', files.url + '/unknown']}}).json()['data']
@@ -251,6 +289,7 @@ def narrow(start):
 
 
 def test_body_bytes(narrow):
+    """Fact 7.13."""
     answer = narrow.extract('{"images":{},"x":"' + 'y' * 200000 + '"}')
     assert answer.status == 413 and '100000' in answer.json()['detail']
 
@@ -266,6 +305,7 @@ def test_body_bytes_without_a_length(narrow):
 
 
 def test_pictures(narrow):
+    """Fact 7.13."""
     answer = narrow.extract({'images': {'urls': ['one.jpg'] * 4}})
     assert answer.status == 413 and '4' in answer.json()['detail'] and '3' in answer.json()['detail']
 
@@ -313,7 +353,7 @@ def test_busy(narrow):
 
 @pytest.mark.heavy
 def test_answers_under_load_are_those_alone(start):
-    """Many clients at once get what each gets alone, byte for byte, and their faces share batches."""
+    """Fact 7.14: Many clients at once get what each gets alone, byte for byte, and their faces share batches."""
     requests = [{'images': {'urls': [name] * n}, 'return_landmarks': True} for name in ('one.jpg', 'two.png') for n in (1, 2)]
     requests.append({'images': {'urls': ['group.jpg']}, 'extract_embedding': True})
     with start('--max-batch-delay-us', '20000') as server:

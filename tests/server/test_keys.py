@@ -81,6 +81,17 @@ def test_tls(start, certificate, photo):
             connection.request(method, path, body, {'content-type': 'image/jpeg'})
             answer = connection.getresponse()
             assert answer.status == 200 and answer.read()
+        def metrics():
+            connection.request('GET', '/metrics')
+            return connection.getresponse().read().decode()
+
+        with context.wrap_socket(socket.create_connection(('127.0.0.1', server.port)), server_hostname='127.0.0.1') as leaving:
+            leaving.sendall(b'POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 1000000\r\n\r\nx')
+            while 'vultus_requests_in_work 1\n' not in metrics():
+                pass
+        while 'vultus_requests_in_work 0\n' not in metrics():
+            pass
+        assert 'vultus_client_gone_total 1\n' in metrics()
         connection.close()
         with pytest.raises((OSError, http.client.HTTPException)):
             server.get('/info')

@@ -44,6 +44,7 @@ def stored_turned(pixels, value):
 
 @pytest.mark.parametrize('value', range(1, 9))
 def test_orientation_is_applied(server, pixels, value):
+    """Fact 2.2."""
     jpeg = cv2.imencode('.jpg', stored_turned(pixels, value), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
     picture = with_orientation(jpeg, value)
     upright = decoded(picture)
@@ -55,6 +56,7 @@ def test_orientation_is_applied(server, pixels, value):
 
 @pytest.mark.parametrize('kind', ['grey', 'alpha', 'sixteen bits', 'grey JPEG', 'cut short'])
 def test_pictures_become_three_channels_of_eight_bits(server, pixels, kind):
+    """Fact 2.2."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
     jpeg = cv2.imencode('.jpg', pixels)[1]
     picture = {'grey': lambda: png(grey), 'alpha': lambda: png(np.dstack([pixels, np.full(grey.shape, 7, np.uint8)])),
@@ -67,7 +69,7 @@ def test_pictures_become_three_channels_of_eight_bits(server, pixels, kind):
 
 
 def test_boxes_are_not_clipped(server, pixels):
-    """A face cut off by the picture's edge has a box beyond it."""
+    """Fact 1.5: A face cut off by the picture's edge has a box beyond it."""
     [face] = faces(server, png(pixels))
     x1, y1, x2, y2 = face['bbox']
     outside = []
@@ -79,13 +81,14 @@ def test_boxes_are_not_clipped(server, pixels):
 
 
 def test_a_score_of_the_threshold_is_too_low(server, pixels):
+    """Fact 2.4."""
     [face] = faces(server, png(pixels))
     assert faces(server, png(pixels), threshold=face['prob']) == []
     assert len(faces(server, png(pixels), threshold=float(np.nextafter(np.float32(face['prob']), np.float32(0))))) == 1
 
 
 def test_face_data_is_written_as_opencv_writes_it(server, pixels):
-    """JFIF, 4:2:0, with the tables of quality 95."""
+    """Fact 2.6: JFIF, 4:2:0, with the tables of quality 95."""
     [face] = faces(server, png(pixels), return_face_data=True)
     ours = base64.b64decode(face['facedata'])
     theirs = cv2.imencode('.jpg', decoded(ours))[1].tobytes()
@@ -103,7 +106,7 @@ def test_face_data_is_written_as_opencv_writes_it(server, pixels):
 
 
 def test_large_pictures_shrink_by_area(server, pixels):
-    """Where the network's picture is smaller, each of its pixels is the mean of those below it."""
+    """Fact 2.3: Where the network's picture is smaller, each of its pixels is the mean of those below it."""
     side = 640
     small = cv2.resize(pixels, (side, side))
     [face], [known] = faces(server, png(np.kron(small, np.ones((3, 3, 1), np.uint8)))), faces(server, png(small))

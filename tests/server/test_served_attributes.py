@@ -41,12 +41,21 @@ def known(vultus, models, networks, group):
 
 
 def test_info_names_them(telling, server):
+    """Fact 1.9."""
     assert [telling.get('/info').json()['models'][key] for key in ('ga_name', 'mask_detector')] == ['ages', 'masks']
     assert [server.get('/info').json()['models'][key] for key in ('ga_name', 'mask_detector')] == [None, None]
 
 
+@pytest.mark.parametrize('name', ['GA_NAME', 'GA_MODEL'])
+def test_variables_name_them(start, networks, name):
+    """Facts 5.1, 7.4."""
+    with start(environment={name: str(networks['genderage']), 'MASK_DETECTOR': 'None'}) as server:
+        models = server.get('/info').json()['models']
+        assert models['ga_name'] == 'ages' and models['mask_detector'] is None
+
+
 def test_presence(telling, server):
-    """The six fields come together when any of the three is asked for, with null for what was not."""
+    """Fact 1.5: The six fields come together when any of the three is asked for, with null for what was not."""
     for ask in (1, 2, 4, 3, 5, 6, 7, 0):
         fields = {'extract_embedding': bool(ask & 1), 'extract_ga': bool(ask & 2), 'detect_masks': bool(ask & 4)}
         for face in faces(telling, **fields):
@@ -58,6 +67,7 @@ def test_presence(telling, server):
 
 
 def test_values(telling, known):
+    """Facts 1.5, 3.2."""
     found = faces(telling, extract_ga=True, detect_masks=True)
     assert len(found) == len(known) == 5 and len({face['age'] for face in found}) > 1
     for face, want in zip(found, known):
@@ -68,12 +78,14 @@ def test_values(telling, known):
 
 
 def test_crops_against_onnxruntime(telling, networks, crop):
+    """Facts 1.6, 3.2."""
     [item] = telling.extract({'images': {'urls': ['crop.png']}, 'embed_only': True, 'extract_ga': True, 'detect_masks': 'yes'}).json()['data']
     [face] = item['faces']
     pixels = cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR).astype(np.float32)
     numbers = session(networks['genderage']).run(None, {'x': pixels[:, :, ::-1].transpose(2, 0, 1)[None]})[0][0]
     assert face['gender'] == int(numbers[1] > numbers[0]) and face['age'] == int((numbers[3::2] > numbers[2::2]).sum())
     mask, none = session(networks['mask_detector']).run(None, {'x': pixels[None] / 127.5 - 1})[0][0]
+    assert face['mask'] is bool(face['mask_probs']['mask'] > face['mask_probs']['no_mask'] and face['mask_probs']['mask'] >= 0.89)
     assert face['mask_probs'] == {'mask': pytest.approx(mask, abs=5e-3), 'no_mask': pytest.approx(none, abs=5e-3)}
 
 
