@@ -2,6 +2,9 @@
 #include "answer.h"
 
 #include <limits.h>
+#include <stddef.h>
+
+#include "models.h"
 
 /* Fields, their order and when they are present are InsightFace-REST's. */
 
@@ -144,8 +147,6 @@ static void write_picture(struct vt_emitter *out, const struct vt_picture_job *j
     vt_emit_map_end(out);
 }
 
-void vt_answer_line(struct vt_emitter *out, const struct vt_picture_job *job) { write_picture(out, job, true); }
-
 void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, const struct vt_took *took) {
     bool verbose = set->wanted->verbose_timings;
     vt_emit_map(out, 2);
@@ -208,6 +209,21 @@ void vt_answer_crops(struct vt_emitter *out, const struct vt_embedded *crops, si
     vt_emit_map_end(out);
 }
 
+/* Without index where that is negative. */
+static void write_plain(struct vt_emitter *out, const struct vt_embedded *crop, int dimension, ptrdiff_t index) {
+    vt_emit_map(out, (crop->embedding ? 3 : 2) + (index >= 0));
+    if (index >= 0) {
+        vt_emit_key(out, "index");
+        vt_emit_integer(out, index);
+    }
+    add_text(out, "status", crop->embedding ? "ok" : "failed");
+    if (crop->embedding)
+        write_embedding(out, crop->embedding, crop->norm, dimension);
+    else
+        add_text(out, "failure", crop->failure ? crop->failure : no_reason);
+    vt_emit_map_end(out);
+}
+
 void vt_answer_embeddings(
     struct vt_emitter *out, const struct vt_embedded *crops, size_t count, int dimension, double took_ms) {
     vt_emit_map(out, 3);
@@ -216,16 +232,19 @@ void vt_answer_embeddings(
     vt_emit_integer(out, dimension);
     vt_emit_key(out, "data");
     vt_emit_list(out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        const struct vt_embedded *crop = &crops[i];
-        vt_emit_map(out, crop->embedding ? 3 : 2);
-        add_text(out, "status", crop->embedding ? "ok" : "failed");
-        if (crop->embedding)
-            write_embedding(out, crop->embedding, crop->norm, dimension);
-        else
-            add_text(out, "failure", crop->failure ? crop->failure : no_reason);
-        vt_emit_map_end(out);
-    }
+    for (size_t i = 0; i < count; i++) write_plain(out, &crops[i], dimension, -1);
     vt_emit_list_end(out);
     vt_emit_map_end(out);
+}
+
+/* ---------------------------------------------------------------- lines */
+
+void vt_answer_line(struct vt_emitter *out, const struct vt_picture_job *job) {
+    const struct vt_picture_set *set = job->set;
+    struct vt_embedded crop = {
+        .embedding = job->failed ? NULL : job->embedding, .norm = job->norm, .failure = job->failure};
+    if (set->wanted->plain_embeddings)
+        write_plain(out, &crop, set->request->models->info.dimension, job - set->jobs);
+    else
+        write_picture(out, job, true);
 }

@@ -13,7 +13,7 @@ struct vt_took {
 /* The answer of /extract with faces searched. */
 void vt_answer_faces(struct vt_emitter *out, const struct vt_picture_set *set, const struct vt_took *took);
 
-/* One picture of it, with its index in front. */
+/* One picture of it, or one crop of the answer of /v1/embed, with its index in front. */
 void vt_answer_line(struct vt_emitter *out, const struct vt_picture_job *job);
 
 /* What became of one crop of an embed_only request. */

@@ -13,6 +13,8 @@
 
 enum { CROP_SIDE = 112 }; /* that models of attributes take */
 
+static const char no_length[] = "the recogniser's embedding has no length";
+
 static const char json_type[] = "application/json", msgpack_type[] = "application/x-msgpack";
 
 static bool wants_msgpack(const struct vt_picture_set *set) {
@@ -97,18 +99,22 @@ static void release(struct crops *crops) {
     free(crops->embeddings);
 }
 
+/* The pixels without what lies behind each row. */
+static void copy_crop(uint8_t *to, const struct vultus_picture *picture) {
+    size_t row = 3 * (size_t)picture->width;
+    for (int y = 0; y < picture->height; y++)
+        memcpy(to + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
+}
+
 static void collect(struct crops *crops, const struct vt_picture_set *set) {
     const struct vultus_pipeline_info *models = &set->request->models->info;
-    size_t row = 3 * (size_t)models->crop_width, bytes = row * (size_t)models->crop_height;
+    size_t bytes = 3 * (size_t)models->crop_width * (size_t)models->crop_height;
     for (size_t i = 0; i < set->count; i++) {
         const struct vt_picture_job *job = &set->jobs[i];
-        const struct vultus_picture *picture = &job->picture;
         crops->results[i].failure = job->failure;
         if (job->wrong_size && !crops->wrong_size) crops->wrong_size = job->failure;
         if (job->failed) continue;
-        uint8_t *to = crops->pixels + crops->count * bytes;
-        for (int y = 0; y < picture->height; y++)
-            memcpy(to + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
+        copy_crop(crops->pixels + crops->count * bytes, &job->picture);
         crops->places[crops->count++] = i;
     }
 }
@@ -126,6 +132,8 @@ static enum vultus_status classify(
     return status;
 }
 
+static bool has_length(float norm) { return isfinite(norm) && norm > 0; }
+
 /* On failure every crop that was handed in has the sentence. */
 static void embed(struct crops *crops, struct vt_request *request, unsigned wanted, struct vultus_error *error) {
     const struct vt_models *models = request->models;
@@ -136,10 +144,10 @@ static void embed(struct crops *crops, struct vt_request *request, unsigned want
     if (!status) status = classify(crops, models, wanted, error);
     for (size_t i = 0; i < crops->count; i++) {
         struct vt_embedded *result = &crops->results[crops->places[i]];
-        bool fine = status == VULTUS_OK && isfinite(crops->norms[i]) && crops->norms[i] > 0;
+        bool fine = status == VULTUS_OK && has_length(crops->norms[i]);
         result->embedding = fine ? crops->embeddings + i * (size_t)models->info.dimension : NULL;
         result->norm = crops->norms[i];
-        if (!fine) result->failure = status ? error->text : "the recogniser's embedding has no length";
+        if (!fine) result->failure = status ? error->text : no_length;
     }
     request->faces = crops->count;
     vt_count(&request->server->metrics, VT_EVENT_FACES, crops->count);
@@ -171,6 +179,28 @@ static void answer_crops(struct vt_picture_set *set) {
     }
     release(&crops);
     end(set);
+}
+
+void vt_crop_embed(struct vt_picture_job *job) {
+    const struct vt_models *models = job->set->request->models;
+    keep(job);
+    if (job->failed) return;
+    uint64_t start = vt_now_ns();
+    struct vultus_error error;
+    uint8_t *pixels = malloc(3 * (size_t)job->picture.width * (size_t)job->picture.height);
+    job->embedding = calloc((size_t)models->info.dimension, sizeof *job->embedding);
+    if (!pixels || !job->embedding) {
+        vt_picture_fail(job, "there is no memory for the crop");
+    } else {
+        copy_crop(pixels, &job->picture);
+        if (vultus_pipeline_embed(models->pipeline, pixels, 1, job->embedding, &job->norm, &error) < 0)
+            vt_picture_fail(job, error.text);
+        else if (!has_length(job->norm))
+            vt_picture_fail(job, no_length);
+    }
+    free(pixels);
+    vultus_picture_release(&job->picture);
+    job->stages[VT_STAGE_EMBED] = vt_ms_since(start);
 }
 
 /* ---------------------------------------------------------------- the route */

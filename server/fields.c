@@ -71,6 +71,9 @@ bool vt_read_switch(const struct vt_value *value, const char *place, bool fallba
 
 /* ---------------------------------------------------------------- numbers */
 
+/* Larger ones mean the same: no limit. */
+static const double most_integer = 1e15;
+
 static bool number_of_text(const struct vt_value *value, double *out) {
     char text[64], *end;
     if (!copy_text(value, text, sizeof text)) return false;
@@ -114,7 +117,8 @@ int64_t vt_read_integer(
     case VT_VALUE_INTEGER: return value->integer;
     case VT_VALUE_BOOL: return value->truth;
     case VT_VALUE_FLOAT:
-        if (value->number == trunc(value->number) && fabs(value->number) < 1e15) return (int64_t)value->number;
+        if (value->number == trunc(value->number) && isfinite(value->number))
+            return (int64_t)fmax(fmin(value->number, most_integer), -most_integer);
         vt_problem(problems, "int_from_float", place,
             "Input should be a valid integer, got a number with a fractional part", value);
         return fallback;

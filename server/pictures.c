@@ -130,7 +130,7 @@ void vt_picture_search(struct vt_picture_job *job) {
 void vt_picture_count(const struct vt_picture_job *job) {
     struct vt_request *request = job->set->request;
     struct vt_metrics *metrics = &request->server->metrics;
-    size_t faces = job->faces ? job->faces->count : 0;
+    size_t faces = job->faces ? job->faces->count : job->embedding ? 1 : 0;
     for (int s = 0; s < VT_STAGES; s++)
         if (job->stages[s] > 0) vt_request_stage(request, (enum vt_stage)s, job->stages[s]);
     request->pictures++;
@@ -238,11 +238,13 @@ bool vt_pictures_start(struct vt_request *request, struct vt_wanted *wanted, siz
 void vt_picture_release(struct vt_picture_job *job) {
     for (size_t f = 0; job->crops && job->faces && f < job->faces->count; f++) vultus_free(job->crops[f].bytes);
     free(job->crops);
+    free(job->embedding);
     free(job->fetch.bytes);
     vultus_faces_free(job->faces);
     vultus_picture_release(&job->picture);
     free(job->failure);
     job->crops = NULL;
+    job->embedding = NULL;
     job->fetch.bytes = NULL;
     job->faces = NULL;
     job->failure = NULL;

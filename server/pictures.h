@@ -22,6 +22,7 @@ struct vt_picture_job {
     struct vultus_picture picture; /* pixels NULL where it failed; released by the set */
     struct vultus_faces *faces;
     struct vt_encoded *crops; /* of the faces, where they are wanted */
+    float *embedding, norm;   /* of a crop that was embedded by itself; NULL otherwise */
     bool failed;              /* there is no picture, or it could not be searched */
     bool wrong_size;          /* it is no crop, where one was wanted */
     char *failure;            /* why, or NULL */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "extract.h"
 #include "pictures.h"
 #include "server_internal.h"
 
@@ -108,7 +109,7 @@ bool vt_stream_start(struct vt_request *request, struct vt_wanted *wanted) {
         vt_request_fail(request, 500, "there is no memory for the request's pictures");
         return false;
     }
-    set->each = vt_picture_search;
+    set->each = wanted->plain_embeddings ? vt_crop_embed : vt_picture_search;
     set->done = picture_done;
     *stream = (struct vt_stream){.request = request, .set = set, .pump.run = run_pump, .in_work = 1};
     pthread_mutex_init(&stream->lock, NULL);

@@ -32,17 +32,22 @@ static struct vt_wanted *read_pictures(struct vt_request *request) {
     return wanted && vt_query_read(request, wanted) ? wanted : NULL;
 }
 
+/* Line by line where the client takes that; `wanted` NULL: the answer is set. */
+static void begin(struct vt_request *request, struct vt_wanted *wanted, bool has_lines) {
+    bool streamed = request->accepts_ndjson && has_lines;
+    bool started = wanted && (streamed ? vt_stream_start(request, wanted) : vt_extract_start(request, wanted));
+    if (!started) vt_request_finish(request);
+}
+
 void vt_answer_v1_extract(struct vt_request *request) {
     struct vt_wanted *wanted = read_pictures(request);
-    bool streamed = request->accepts_ndjson && wanted && !wanted->embed_only;
-    bool started = streamed ? vt_stream_start(request, wanted) : wanted && vt_extract_start(request, wanted);
-    if (!started) vt_request_finish(request);
+    begin(request, wanted, wanted && !wanted->embed_only);
 }
 
 void vt_answer_v1_embed(struct vt_request *request) {
     struct vt_wanted *wanted = read_pictures(request);
     if (wanted) wanted->embed_only = wanted->plain_embeddings = true;
-    if (!wanted || !vt_extract_start(request, wanted)) vt_request_finish(request);
+    begin(request, wanted, true);
 }
 
 /* ---------------------------------------------------------------- /v1/match */

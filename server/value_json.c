@@ -150,10 +150,18 @@ static bool convert(const struct source *source, const json_t *json, struct vt_v
     return false;
 }
 
+/* Where an integer does not fit into 64 bits all of them are read as numbers with a fraction. */
+static json_t *parse(const char *text, size_t size, json_error_t *why) {
+    static const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    json_t *json = json_loadb(text, size, flags, why);
+    bool overflow = !json && json_error_code(why) == json_error_numeric_overflow;
+    return overflow ? json_loadb(text, size, flags | JSON_DECODE_INT_AS_REAL, why) : json;
+}
+
 /* What is wrong, where in the body: the parser saw another text, so it has to look again. */
 static enum vultus_status tell_problem(
     const struct source *source, json_error_t *why, struct vt_json_problem *problem, struct vultus_error *error) {
-    if (source->n_cuts > 0) json_decref(json_loadb(source->body, source->size, JSON_DECODE_ANY | JSON_ALLOW_NUL, why));
+    if (source->n_cuts > 0) json_decref(parse(source->body, source->size, why));
     problem->position = why->position > 0 ? (size_t)why->position : 0;
     snprintf(problem->text, sizeof problem->text, "%.90s", why->text);
     return vt_fail(error, VULTUS_ERROR_FORMAT, "the body is no JSON: %s at %zu", problem->text, problem->position);
@@ -166,8 +174,7 @@ enum vultus_status vt_value_from_json(struct vt_arena *arena, const char *body, 
     json_t *json = NULL;
     enum vultus_status status = scan(&source, error);
     if (!status) {
-        json = json_loadb(
-            source.rest.text ? source.rest.text : "", source.rest.length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+        json = parse(source.rest.text ? source.rest.text : "", source.rest.length, &why);
         if (!json) status = tell_problem(&source, &why, problem, error);
     }
     if (!status && !convert(&source, json, out)) status = vt_fail_memory(error, "a request's body", size);

@@ -57,7 +57,7 @@ def test_no_lines(server):
     assert server.extract({'images': 3}, path='/v1/extract', **NDJSON).status == 422
 
 
-def connect(server, pictures, name, receive=0):
+def connect(server, pictures, name, receive=0, path='/v1/extract'):
     """A request for lines whose answer is left to the caller."""
     body = json.dumps({'images': {'urls': [name] * pictures}, 'return_face_data': True}).encode()
     connection = socket.socket()
@@ -65,8 +65,8 @@ def connect(server, pictures, name, receive=0):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
     connection.settimeout(120)
     connection.connect(('127.0.0.1', server.port))
-    connection.sendall(b'POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-ndjson\r\n'
-                       b'Content-Length: %d\r\n\r\n' % len(body) + body)
+    connection.sendall(b'POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-ndjson\r\n'
+                       b'Content-Length: %d\r\n\r\n' % (path.encode(), len(body)) + body)
     return connection
 
 
@@ -134,3 +134,60 @@ def test_embed_what_is_no_crop(server, crop, photo):
     items = answer.json()['data']
     assert answer.status == 200 and [item['status'] for item in items] == ['failed', 'ok', 'failed']
     assert '112 x 112' in items[0]['failure'] and list(items[2]) == ['status', 'failure']
+
+
+def test_embed_lines_are_the_answer(server, crop):
+    """In any order; a picture of another size, one that is none, and one that is missing fail alone."""
+    names = ['crop.png', 'one.jpg', 'crop.png', 'text.jpg', 'none.jpg', *['crop.png'] * 40]
+    body = {'images': {'urls': names}}
+    want = server.extract(body, path='/v1/embed').json()['data']
+    found = lines(server.extract(body, path='/v1/embed', **NDJSON))
+    assert sorted(item['index'] for item in found) == list(range(len(names))) and all(next(iter(item)) == 'index' for item in found)
+    assert [without_time(item) for item in sorted(found, key=lambda item: item['index'])] == want
+    body, headers = form(('file', crop, 'a'), ('file', crop, 'b'))
+    for body, kind in ((body, headers['content-type']), (crop, 'image/png')):
+        found = lines(server.ask('POST', '/v1/embed', body, {'content-type': kind, **NDJSON}))
+        assert [without_time(item) for item in found] == [want[0]] * (1 + ('form' in kind))
+
+
+def test_embed_lines_are_counted(start, crop):
+    with start() as server:
+        before = server.metric('vultus_pictures_total'), server.metric('vultus_faces_total'), server.metric('vultus_pictures_failed_total')
+        server.extract({'images': {'urls': ['crop.png', 'crop.png', 'text.jpg']}}, path='/v1/embed', **NDJSON)
+        after = server.metric('vultus_pictures_total'), server.metric('vultus_faces_total'), server.metric('vultus_pictures_failed_total')
+        assert [b - a for a, b in zip(before, after)] == [3, 2, 1]
+        _, access = server.stop()
+        [line] = [line for line in access if line['path'] == '/v1/embed']
+        assert line['pictures'] == 3 and line['faces'] == 2 and line['status'] == 200
+
+
+def test_no_embed_lines(start, crop):
+    with start('--max-pictures', 4) as server:
+        answer = server.extract({'images': {'urls': []}}, path='/v1/embed', **NDJSON)
+        assert answer.status == 200 and answer.body == b'' and answer.type == 'application/x-ndjson'
+        assert server.extract({'images': 3}, path='/v1/embed', **NDJSON).status == 422
+        assert server.extract({'images': {'urls': ['crop.png'] * 5}}, path='/v1/embed', **NDJSON).status == 413
+
+
+def test_embed_lines_come_one_by_one(start):
+    """The first is read while most are not begun: the client takes no more than its small window. Then it leaves."""
+    with start('--idle-timeout', 600) as server:
+        with contextlib.closing(connect(server, 1000, 'crop.png', receive=4096, path='/v1/embed')) as connection:
+            text = b''
+            while b'"index"' not in text:
+                text += connection.recv(4096)
+            assert server.metric('vultus_requests_in_work') == 1
+        end = time.monotonic() + 240
+        while server.metric('vultus_requests_in_work') > 0:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert server.metric('vultus_client_gone_total') == 1
+
+
+def test_late_embed_lines(start):
+    """A url whose host is silent holds the request up: it ends with its time, and the crop that is there is told."""
+    with socket.create_server(('127.0.0.1', 0)) as host, start('--request-timeout', 2, '--fetch-private', 'on') as server:
+        url = f'http://127.0.0.1:{host.getsockname()[1]}/x.png'
+        first, last = lines(server.extract({'images': {'urls': ['crop.png', url]}}, path='/v1/embed', **NDJSON))
+        assert first['index'] == 0 and first['status'] == 'ok'
+        assert list(last) == ['detail'] or last['status'] == 'failed'
