@@ -91,6 +91,13 @@ static size_t receive(char *data, size_t one, size_t size, void *context) {
     return size;
 }
 
+/* For a try: nobody waits for it longer than until the deadline. It ends behind that, not just before. */
+static long most_ms(const struct vt_fetch *fetch) {
+    long most = 1000L * fetch->fetcher->options.timeout_s;
+    uint64_t now = vt_now_ns(), left = fetch->deadline_ns > now ? fetch->deadline_ns - now : 0;
+    return fetch->deadline_ns && left / 1000000 + 1 < (uint64_t)most ? (long)(left / 1000000) + 1 : most;
+}
+
 static void set_options(struct vt_fetch *fetch, CURL *easy, struct curl_slist *headers) {
     const struct vt_fetcher_options *options = &fetch->fetcher->options;
     curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
@@ -100,7 +107,7 @@ static void set_options(struct vt_fetch *fetch, CURL *easy, struct curl_slist *h
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)MOST_REDIRECTS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)options->timeout_s);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, most_ms(fetch));
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* a proxy would resolve names where nobody checks the address */

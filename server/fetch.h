@@ -37,7 +37,7 @@ struct vt_fetch {
     const char *url;
     const struct vt_header *headers;
     size_t n_headers;
-    uint64_t deadline_ns;                 /* 0: none; no try begins after it */
+    uint64_t deadline_ns;                 /* 0: none; no try begins after it or goes on */
     void (*done)(struct vt_fetch *fetch); /* called by the fetcher's thread, or by vt_fetch_start; must not block */
     bool (*hold)(struct vt_fetch *fetch, size_t bytes); /* before memory is taken; false: there is no more */
 

@@ -194,6 +194,14 @@ def test_url_host_that_stalls(start):
         assert server.metric('vultus_fetches_failed_total') == 2
 
 
+def test_url_host_that_stalls_longer_than_a_request_may_take(start):
+    with socket.create_server(('127.0.0.1', 0)) as host:
+        with start('--fetch-private', 'on', '--fetch-timeout', 600, '--request-timeout', 1) as server:
+            url = f'http://127.0.0.1:{host.getsockname()[1]}/x.jpg'
+            assert server.extract({'images': {'urls': ['one.jpg', url]}}).status == 504
+            assert server.metric('vultus_timed_out_total') == 1
+
+
 def test_many_pictures_that_are_small_bombs(server):
     """A thousand broken pictures in one body are a thousand sentences, not a thousand failures of the server."""
     body = {'images': {'data': [base64.b64encode(bytes([i % 256]) * 20).decode() for i in range(1000)]}}
