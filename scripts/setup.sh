@@ -15,7 +15,7 @@ test_packages=(ccache clang clang-format libclang-rt-dev llvm python3 python3-ve
 # Versions the expected results were made with; only tests use them.
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8' 'pytest-xdist>=3.5'
     'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
-    'setuptools>=68' 'wheel>=0.40' 'websocket-client>=1.6')
+    'setuptools>=68' 'wheel>=0.40' 'websocket-client>=1.6' 'schemathesis>=4')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0

@@ -2,7 +2,6 @@
 #include "fields.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,13 +98,12 @@ double vt_read_number(const struct vt_value *value, const char *place, double fa
     return fallback;
 }
 
-/* Digits with a sign, and a fraction of zeros if there is one. */
+/* Digits with a sign, and a fraction of zeros if there is one. What does not fit becomes the next that does. */
 static bool integer_of_text(const struct vt_value *value, int64_t *out) {
-    char text[32], *end;
+    char text[64], *end;
     if (!copy_text(value, text, sizeof text)) return false;
-    errno = 0;
     *out = strtoll(text, &end, 10);
-    if (end == text || errno) return false;
+    if (end == text) return false;
     if (*end == '.') end += 1 + strspn(end + 1, "0");
     return !*end;
 }

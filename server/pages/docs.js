@@ -108,6 +108,9 @@ function bodyParts(about) {
   });
 }
 
+/** What something may look like, one or the other. */
+const shapesOf = (schema) => (follow(schema).oneOf || [schema]).map(follow);
+
 function answerParts(about) {
   const table = make('table'), parts = [];
   fillTable(table, ['Status', 'Meaning', 'Type'], Object.entries(about.responses).map(([code, given]) => {
@@ -115,8 +118,11 @@ function answerParts(about) {
     return [make('code', {}, code), answer.description, Object.keys(answer.content || {}).join(', ')];
   }));
   for (const [code, given] of Object.entries(about.responses)) {
-    const [content] = Object.values(follow(given).content || {}), rows = content && code.startsWith('2') ? fieldsOf(content.schema) : [];
-    if (rows.length) parts.push(make('h3', {}, `Answer ${code}`), fieldTable(`Answer ${code}`, rows));
+    const [content] = Object.values(follow(given).content || {}), shapes = content && code.startsWith('2') ? shapesOf(content.schema) : [];
+    for (const shape of shapes) {
+      const rows = fieldsOf(shape), title = `Answer ${code}${shape.title ? `, ${shape.title}` : ''}`;
+      if (rows.length) parts.push(make('h3', {}, title), fieldTable(title, rows));
+    }
   }
   return [make('h3', {}, 'Answers'), make('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Answers' }, table), ...parts];
 }

@@ -292,6 +292,10 @@ def test_docs_show_the_document(page, server, path):
     [extract] = texts(browser, '[data-route="post /extract"]')
     for name, field in document['components']['schemas']['Extract']['properties'].items():
         assert name in extract and field.get('description', '') in extract
+    for shape in ('Faces', 'Crops'):
+        assert document['components']['schemas'][shape]['title'] in extract
+    for name in ('took.read_imgs_ms', *(f'data[].faces[].{name}' for name in document['components']['schemas']['Face']['properties'])):
+        assert name in extract
 
 
 def test_curl_lines_work(page, server, photo, tmp_path):
