@@ -142,6 +142,7 @@ static void add_state(struct vt_server *server, const struct vt_models *in_servi
     vt_metrics_head(out, "vultus_batch_size", "histogram", "items of a network's runs");
     add_batches(out, "detector", batches.detector_batches);
     add_batches(out, "recogniser", batches.recogniser_batches);
+    add_batches(out, "attributes", batches.attribute_batches);
     vt_metrics_head(out, "vultus_model_info", "gauge", "models in use");
     add_model(out, "detector", models->detector, models->detector_backend, models->detector_precision);
     if (models->recogniser)

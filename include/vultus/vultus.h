@@ -437,6 +437,7 @@ VULTUS_API void vultus_pipeline_describe(const struct vultus_pipeline *pipeline,
 /* How many batches of i + 1 items ran so far; the last counts larger ones too. All 0 unless batching is shared. */
 struct vultus_pipeline_statistics {
     uint64_t detector_batches[VULTUS_BATCH_SIZES], recogniser_batches[VULTUS_BATCH_SIZES];
+    uint64_t attribute_batches[VULTUS_BATCH_SIZES]; /* of all models that tell attributes together */
 };
 VULTUS_API void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out);
 

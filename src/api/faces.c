@@ -60,6 +60,8 @@ static enum vultus_status share_batches(
     enum vultus_status status = vt_engine_share_batches(p->detector_engine, batching->max_batch, delay, error);
     if (!status && p->recogniser_engine)
         status = vt_engine_share_batches(p->recogniser_engine, batching->max_batch, delay, error);
+    for (size_t i = 0; !status && i < p->pipeline.n_classifiers; i++)
+        status = vt_engine_share_batches(p->attribute_engines[i], batching->max_batch, delay, error);
     return status;
 }
 
@@ -73,7 +75,6 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
             vt_api_open_engine(runtime, options->recogniser, &options->recogniser_build, &p->recogniser_engine, error);
         if (!status) status = vt_embedder_create(p->recogniser_engine, runtime->pool, &p->embedder, error);
     }
-    if (!status && options->batching.shared) status = share_batches(&options->batching, p, error);
     if (!status) status = vt_pipeline_init(&p->pipeline, p->detector, p->embedder, runtime->pool, error);
     struct vt_catalogue_entry entry;
     if (!status && p->recogniser_engine) status = find_entry(runtime, p->recogniser_engine, &entry, error);
@@ -81,7 +82,8 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         p->match_threshold = entry.match_threshold;
         p->pipeline.typical_norm = entry.typical_norm;
     }
-    return status ? status : open_classifiers(runtime, options, p, error);
+    if (!status) status = open_classifiers(runtime, options, p, error);
+    return !status && options->batching.shared ? share_batches(&options->batching, p, error) : status;
 }
 
 enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
@@ -135,16 +137,19 @@ void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vul
     vt_embedder_input_size(pipeline->embedder, &out->crop_width, &out->crop_height);
 }
 
-static void count_batches(const struct vt_engine *engine, uint64_t sizes[VULTUS_BATCH_SIZES]) {
+static void add_batches(const struct vt_engine *engine, uint64_t sizes[VULTUS_BATCH_SIZES]) {
     _Static_assert(VULTUS_BATCH_SIZES == VT_BATCH_SIZES, "both sides count the same sizes");
     struct vt_batch_statistics counted = {{0}};
     if (engine && vt_engine_batcher(engine)) vt_batcher_statistics(vt_engine_batcher(engine), &counted);
-    memcpy(sizes, counted.sizes, sizeof counted.sizes);
+    for (int i = 0; i < VT_BATCH_SIZES; i++) sizes[i] += counted.sizes[i];
 }
 
 void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out) {
-    count_batches(pipeline->detector_engine, out->detector_batches);
-    count_batches(pipeline->recogniser_engine, out->recogniser_batches);
+    *out = (struct vultus_pipeline_statistics){0};
+    add_batches(pipeline->detector_engine, out->detector_batches);
+    add_batches(pipeline->recogniser_engine, out->recogniser_batches);
+    for (size_t i = 0; i < pipeline->pipeline.n_classifiers; i++)
+        add_batches(pipeline->attribute_engines[i], out->attribute_batches);
 }
 
 /* ------------------------------------------------------------ faces */
@@ -218,26 +223,37 @@ static bool show(struct owned_faces *owned) {
     return true;
 }
 
-/* A caller of vt_analyze, announced to the batchers of the networks that it passes; nothing without batchers. */
+/* A caller of vt_analyze, announced to the batchers of the networks that it passes, in their order. */
 struct company {
-    struct vt_batch_guest at_detector, at_recogniser;
+    struct vt_batch_guest guests[2 + VT_MOST_CLASSIFIERS];
+    size_t count;
 };
 
+static void add_stop(struct company *company, struct vt_batcher *batcher) {
+    struct vt_batch_guest *guest = &company->guests[company->count++];
+    if (guest == company->guests) return;
+    guest[-1].then = batcher;
+    guest[-1].next_guest = guest;
+}
+
+/* Nothing without batchers. */
 static void join_company(
     struct vultus_pipeline *pipeline, const struct vt_analyze_options *options, struct company *company) {
     struct vt_batcher *detector = vt_engine_batcher(pipeline->detector_engine);
     *company = (struct company){0};
     if (!detector) return;
-    if (pipeline->recogniser_engine && !options->without_embeddings) {
-        company->at_detector.then = vt_engine_batcher(pipeline->recogniser_engine);
-        company->at_detector.next_guest = &company->at_recogniser;
-    }
-    vt_batcher_expect(detector, &company->at_detector);
+    add_stop(company, detector);
+    if (pipeline->recogniser_engine && !options->without_embeddings)
+        add_stop(company, vt_engine_batcher(pipeline->recogniser_engine));
+    for (unsigned attribute = 1; attribute <= VT_ATTRIBUTE_GENDER_AGE; attribute <<= 1)
+        for (size_t i = 0; i < pipeline->pipeline.n_classifiers && options->attributes & attribute; i++)
+            if ((unsigned)vt_classifier_kind(pipeline->pipeline.classifiers[i])->attribute == attribute)
+                add_stop(company, vt_engine_batcher(pipeline->attribute_engines[i]));
+    vt_batcher_expect(detector, company->guests);
 }
 
 static void leave_company(struct company *company) {
-    vt_batcher_dismiss(&company->at_detector);
-    vt_batcher_dismiss(&company->at_recogniser);
+    for (size_t i = 0; i < company->count; i++) vt_batcher_dismiss(&company->guests[i]);
 }
 
 static enum vt_robust robust_of(enum vultus_robust robust) {

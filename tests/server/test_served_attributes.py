@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gender, age, masks, liveness and quality in answers: when they are there, and against onnxruntime and `vultus extract`."""
+import concurrent.futures
 import json
 import pathlib
 import sys
@@ -117,3 +118,30 @@ def test_liveness(start, vultus, models, data):
     with start('--liveness', models_of_liveness) as server:
         [face] = upload(server, picture.read_bytes(), '?attributes=liveness').json()['data'][0]['faces']
         assert face['attributes'] == {'liveness': {'live': want['live'], 'probability': pytest.approx(want['probability'], abs=1e-3)}}
+
+
+@pytest.mark.heavy
+def test_under_load_attributes_are_those_alone(start, networks):
+    """Faces of different requests share batches of these models too, and nothing changes by that."""
+    shapes = [{'images': {'urls': [name]}, 'extract_embedding': False, 'extract_ga': True, 'detect_masks': mask, 'limit_faces': 4}
+              for name in ('one.jpg', 'two.png', 'group.jpg') for mask in (False, True)]
+    shapes.append({'images': {'urls': ['crop.png'] * 3}, 'embed_only': True, 'extract_ga': True, 'detect_masks': True})
+    with start('--genderage', networks['genderage'], '--mask-detector', networks['mask_detector']) as server:
+        def runs():
+            return server.metric('vultus_batch_size_count', network='attributes')
+
+        def told(shape):
+            return [item['faces'] for item in server.extract(shape).json()['data']]
+
+        def client(n):
+            return [k for k in (n, n + 1, n + 2, n) if told(shapes[k % len(shapes)]) != alone[k % len(shapes)]]
+
+        alone, runs_alone = [], []
+        for shape in shapes:
+            before = runs()
+            alone.append(told(shape))
+            runs_alone.append(runs() - before)
+        before = runs()
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            assert list(pool.map(client, range(12))) == [[]] * 12
+        assert 0 < runs() - before < sum(runs_alone[k % len(shapes)] for n in range(12) for k in (n, n + 1, n + 2, n))
