@@ -73,7 +73,7 @@ struct vt_wanted *vt_wanted_defaults(struct vt_request *request) {
         return NULL;
     }
     *wanted = (struct vt_wanted){
-        .threshold = server->configuration->values[VT_KEY_DEFAULT_THRESHOLD].number,
+        .threshold = vt_setting(server, VT_KEY_DEFAULT_THRESHOLD)->number,
         .return_face_data = vt_setting_integer(server, VT_KEY_DEFAULT_FACE_DATA),
         .return_landmarks = vt_setting_integer(server, VT_KEY_DEFAULT_LANDMARKS),
         .extract_embedding = vt_setting_integer(server, VT_KEY_DEFAULT_EMBEDDING),

@@ -215,7 +215,7 @@ static bool take_piece(struct vt_request *request, const char *piece, size_t siz
         vt_request_fail(request, 408, "the body takes longer than %llu seconds", (unsigned long long)seconds);
         return false;
     }
-    if (size > most - request->body_size) {
+    if (size > most || request->body_size > most - size) {
         vt_count(&server->metrics, VT_EVENT_REFUSED_SIZE, 1);
         vt_request_fail(request, 413, "the body has more than %zu bytes", most);
         return false;

@@ -38,7 +38,7 @@ static void configured_size(const char *text, int size[2]) {
 static void add_models(const struct vt_request *request, struct vt_strbuf *out) {
     const struct vt_server *server = request->server;
     const struct vultus_pipeline_info *models = &request->models->info;
-    const struct vt_key_value *size = &server->configuration->values[VT_KEY_INPUT_SIZE];
+    const struct vt_key_value *size = vt_setting(server, VT_KEY_INPUT_SIZE);
     int batch = (int)vt_setting_integer(server, VT_KEY_MAX_BATCH);
     vt_strbuf_puts(out, "\"models\":{");
     /* Clients know two back ends by name. */
@@ -56,7 +56,7 @@ static void add_models(const struct vt_request *request, struct vt_strbuf *out) 
 
 static void add_defaults(const struct vt_server *server, struct vt_strbuf *out) {
     char number[VT_NUMBER_SIZE];
-    size_t length = vt_write_number(number, server->configuration->values[VT_KEY_DEFAULT_THRESHOLD].number);
+    size_t length = vt_write_number(number, vt_setting(server, VT_KEY_DEFAULT_THRESHOLD)->number);
     vt_strbuf_puts(out, "\"defaults\":{");
     add_switch(out, "return_face_data", vt_setting_integer(server, VT_KEY_DEFAULT_FACE_DATA));
     add_switch(out, "return_landmarks", vt_setting_integer(server, VT_KEY_DEFAULT_LANDMARKS));

@@ -33,8 +33,7 @@ const char *vt_role_name(enum vt_role role) { return roles[role].name; }
 /* ---------------------------------------------------------------- choices */
 
 enum vultus_status vt_model_choice_read(
-    const struct vt_configuration *configuration, struct vt_model_choice *out, struct vultus_error *error) {
-    const struct vt_key_value *values = configuration->values;
+    const struct vt_key_value *values, struct vt_model_choice *out, struct vultus_error *error) {
     *out = (struct vt_model_choice){.width = values[VT_KEY_INPUT_SIZE].width,
         .height = values[VT_KEY_INPUT_SIZE].height,
         .max_batch = (int)values[VT_KEY_MAX_BATCH].integer,
@@ -197,7 +196,7 @@ enum vultus_status vt_models_start(struct vt_server *server, struct vultus_error
     pthread_mutex_init(&keeper->changing, NULL);
     keeper->builder =
         (struct vt_builder){.plans = *plans ? plans : NULL, .threads = vultus_runtime_threads(server->runtime)};
-    enum vultus_status status = vt_model_choice_read(server->configuration, &choice, error);
+    enum vultus_status status = vt_model_choice_read(vt_setting(server, (enum vt_key)0), &choice, error);
     return status ? status : open_models(server, &choice, &keeper->current, error);
 }
 

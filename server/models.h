@@ -40,11 +40,11 @@ struct vt_model_keeper {
 enum vt_role vt_role_of_name(const char *name);
 const char *vt_role_name(enum vt_role role);
 
-/* What a configuration asks for. LIMIT: a name is too long. */
+/* What settings, by key, ask for. LIMIT: a name is too long. */
 enum vultus_status vt_model_choice_read(
-    const struct vt_configuration *configuration, struct vt_model_choice *out, struct vultus_error *error);
+    const struct vt_key_value *settings, struct vt_model_choice *out, struct vultus_error *error);
 
-/* Opens the configuration's models. */
+/* Opens the settings' models. */
 enum vultus_status vt_models_start(struct vt_server *server, struct vultus_error *error);
 /*
  * Puts the models of a choice in place of those in service, which stay where that fails and are closed when the last

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "keys.h"
 #include "listen.h"
 #include "reload.h"
 #include "server_internal.h"
@@ -51,8 +50,7 @@ static enum vultus_status start_runtime(struct vt_server *server, struct vultus_
 static enum vultus_status start(struct vt_server *server, struct vultus_error *error) {
     const char *host = vt_setting_string(server, VT_KEY_HOST);
     uint16_t port = (uint16_t)vt_setting_integer(server, VT_KEY_PORT);
-    enum vultus_status status = vt_keys_check("api_keys", vt_setting_string(server, VT_KEY_API_KEYS), error);
-    if (!status) status = vt_keys_check("admin_key", vt_setting_string(server, VT_KEY_ADMIN_KEY), error);
+    enum vultus_status status = vt_reload_init(server, error);
     if (!status) status = vt_images_root_open(vt_setting_string(server, VT_KEY_IMAGES_ROOT), &server->images, error);
     if (!status) status = start_runtime(server, error);
     if (!status) status = vt_models_start(server, error);
@@ -104,6 +102,7 @@ static void stop(struct vt_server *server) {
     vt_images_root_close(&server->images);
     vt_models_end(server);
     vultus_runtime_destroy(server->runtime);
+    vt_reload_end(server);
 }
 
 enum vultus_status vt_serve(
@@ -111,7 +110,7 @@ enum vultus_status vt_serve(
     static struct vt_server server;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    server = (struct vt_server){.configuration = configuration,
+    server = (struct vt_server){.settings = configuration->values,
         .host = host,
         .listening = -1,
         .start_ns = vt_now_ns(),

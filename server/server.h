@@ -20,7 +20,8 @@ struct vt_serve_host {
 
 /*
  * Serves until SIGTERM or SIGINT, then lets requests in work end, for as long as drain_timeout says. SIGHUP has the
- * settings read again, of which those of models take effect. To be called before other threads are started.
+ * settings read again, of which those of requests and models take effect. To be called before other threads are
+ * started.
  */
 enum vultus_status vt_serve(
     const struct vt_configuration *configuration, const struct vt_serve_host *host, struct vultus_error *error);

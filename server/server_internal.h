@@ -3,6 +3,7 @@
 #define VT_SERVER_SERVER_INTERNAL_H
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "config/keys.h"
@@ -14,7 +15,11 @@
 #include "vultus/vultus.h"
 
 struct vt_server {
-    const struct vt_configuration *configuration;
+    /* VT_KEY_COUNT values in force, by key. They change when they are read again; old ones live as long as the server.
+     */
+    const struct vt_key_value *_Atomic settings;
+    struct vt_reloaded *reloaded; /* private to reload.c, as the lock */
+    pthread_mutex_t reloading;
     const struct vt_serve_host *host;
     struct vultus_runtime *runtime;
     struct vt_model_keeper keeper;
@@ -32,11 +37,14 @@ struct vt_server {
     uint64_t id_seed;
 };
 
+static inline const struct vt_key_value *vt_setting(const struct vt_server *server, enum vt_key key) {
+    return &atomic_load(&server->settings)[key];
+}
 static inline int64_t vt_setting_integer(const struct vt_server *server, enum vt_key key) {
-    return server->configuration->values[key].integer;
+    return vt_setting(server, key)->integer;
 }
 static inline const char *vt_setting_string(const struct vt_server *server, enum vt_key key) {
-    return server->configuration->values[key].text;
+    return vt_setting(server, key)->text;
 }
 
 static inline const char *vt_server_scheme(const struct vt_server *server) {

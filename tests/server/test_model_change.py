@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans built by a child process, and models changed while requests are answered."""
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import pathlib
 import resource
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -109,16 +111,106 @@ def test_settings_read_again(start, models, recogniser, garbage, tmp_path):
     with start('--config', settings) as server:
         assert server.get('/info').json()['models']['ga_name'] is None
         ages = seeded(tmp_path / 'ages.onnx', 112, 202, seed=8)
-        settings.write_text(f'max_batch: 16\nqueue_length: 7\ngenderage: {ages}\n')
+        settings.write_text(f'max_batch: 16\nworkers: 7\ngenderage: {ages}\n')
         server.process.send_signal(signal.SIGHUP)
         wait_for(lambda: server.get('/info').json()['models']['ga_name'] == 'ages')
-        assert any('queue_length' in line for line in server.messages)
+        assert any('workers has another value' in line and 'started again' in line for line in server.messages)
         for text in (f'genderage: {garbage}\n', 'no: thing\n', 'genderage: [\n'):
             failures = server.metric('vultus_model_failures_total')
             settings.write_text(text)
             server.process.send_signal(signal.SIGHUP)
             wait_for(lambda: server.metric('vultus_model_failures_total') == failures + 1)
             assert server.get('/info').json()['models']['ga_name'] == 'ages' and server.get('/health').status == 200
+
+
+def reread(server, settings, text):
+    """Has the settings read again, and waits until their models are in service."""
+    settings.write_text(text)
+    before = len(server.messages)
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: any('settings were read again' in line or 'in force stay' in line for line in server.messages[before:]))
+
+
+def test_keys_read_again(start, tmp_path):
+    """A key that is taken away opens nothing any more, a new one does; what is no sum of a key changes nothing."""
+    settings = tmp_path / 'vultus.yaml'
+    sums = {key: hashlib.sha256(key.encode()).hexdigest() for key in ('old', 'new', 'admin')}
+
+    def opens(key):
+        return server.get('/info', **({'X-API-Key': key} if key else {})).status == 200
+
+    settings.write_text(f'api_keys: {sums["old"]}\n')
+    with start('--config', settings) as server:
+        assert [opens(key) for key in ('old', 'new', None)] == [True, False, False]
+        assert change(server, 'rec', 'absent.onnx', key='admin').status == 403
+        reread(server, settings, f'api_keys: {sums["new"]}\nadmin_key: {sums["admin"]}\n')
+        assert [opens(key) for key in ('old', 'new', None)] == [False, True, False]
+        assert change(server, 'rec', 'absent.onnx', key='admin').status == 422
+        reread(server, settings, 'api_keys: secret\nmax_pictures: 1\n')
+        assert [opens(key) for key in ('old', 'new', None)] == [False, True, False]
+        assert server.extract({'images': {'urls': ['one.jpg'] * 2}}, **{'X-API-Key': 'new'}).status == 200
+        reread(server, settings, '')
+        assert [opens(key) for key in ('old', 'new', None)] == [True, True, True]
+        assert not [line for line in server.messages if any(part in line for part in (*sums.values(), 'secret'))]
+
+
+def test_limits_read_again(start, tmp_path):
+    settings = tmp_path / 'vultus.yaml'
+    settings.write_text('')
+    two = {'images': {'urls': ['group.jpg'] * 2}, 'extract_embedding': False}
+    with start('--config', settings, '--max-faces', 3) as server:
+        before = server.extract(two).json()['data']
+        assert len(before[0]['faces']) == 3 and 'landmarks' not in before[0]['faces'][0]
+        reread(server, settings, 'max_pictures: 1\ndefault_landmarks: on\ncors_origin: ""\nshown_version: other\nmax_faces: 1\nport: 1\n')
+        assert server.extract(two).status == 413 and server.get('/info').json()['version'] == 'other'
+        [item] = server.extract({**two, 'images': {'urls': ['group.jpg']}}).json()['data']
+        assert len(item['faces']) == 3 and 'landmarks' in item['faces'][0], 'a flag wins over the file, then as at the start'
+        assert 'access-control-allow-origin' not in server.get('/info', Origin='https://a.example').headers
+        reread(server, settings, 'max_body_bytes: 10\naccess_log: off\n')
+        assert server.extract(two).status == 413 and server.get('/info', Origin='https://a.example').headers['access-control-allow-origin'] == '*'
+        reread(server, settings, 'access_log: off\n')
+        assert server.extract(two).json()['data'][0]['faces'] == before[0]['faces']
+        assert not [line for line in server.messages if 'port has' in line], 'a flag names it'
+        _, lines = server.stop()
+        assert 0 < len(lines) < 12 and lines[0]['path'] == '/extract'
+
+
+def test_limits_shrink_under_a_body(start, tmp_path):
+    """A body that was begun under a larger limit is held to the new one."""
+    settings = tmp_path / 'vultus.yaml'
+    settings.write_text('')
+    with start('--config', settings) as server, socket.create_connection(('127.0.0.1', server.port)) as connection:
+        connection.sendall(b'POST /extract HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+                           b'7d0\r\n' + b' ' * 2000 + b'\r\n')
+        wait_for(lambda: server.metric('vultus_bytes_held') > 0)
+        reread(server, settings, 'max_body_bytes: 1000\n')
+        connection.settimeout(PATIENCE_SECONDS)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b'1\r\n \r\n')
+            assert connection.recv(100) == b''
+        wait_for(lambda: server.metric('vultus_requests_in_work') == 0)
+        assert server.metric('vultus_refused_size_total') == 1
+
+
+def test_settings_change_under_load(start, tmp_path):
+    """Every request is answered by one setting or the other."""
+    settings = tmp_path / 'vultus.yaml'
+    settings.write_text('')
+    with start('--config', settings) as server, concurrent.futures.ThreadPoolExecutor(6) as pool:
+        done = []
+
+        def client(_):
+            statuses = set()
+            while not done:
+                answer = server.extract({'images': {'urls': ['one.jpg'] * 2}, 'extract_embedding': False})
+                statuses.add((answer.status, len(answer.json().get('data', []))))
+            return statuses
+
+        clients = [pool.submit(client, n) for n in range(6)]
+        for n in range(10):
+            reread(server, settings, f'max_pictures: {1 + n % 2}\nqueue_length: {100 + n}\n')
+        done.append(True)
+        assert set().union(*(c.result() for c in clients)) <= {(200, 2), (413, 0)}
 
 
 # ---------------------------------------------------------------- the child
