@@ -47,6 +47,8 @@ struct vultus_runtime *vt_cli_runtime(const struct vt_options *options) {
         .max_picture_bytes = (size_t)options->max_bytes,
         .max_picture_pixels = options->max_pixels,
         .max_picture_dimension = options->max_side,
+        .backends = options->backends,
+        .strict = options->strict,
     };
     struct vultus_runtime *runtime = NULL;
     struct vultus_error error;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/keys.h"
 #include "config/nearest.h"
 
 enum kind { FLAG, TEXT, CHOICE, CHOICES, OPTIONAL, INTEGER, NUMBER, SIZE, LIST, INTEGERS };
@@ -93,7 +94,12 @@ static const struct option table[] = {
     {NETWORKS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,
         "picture size of a model that leaves it free (640x640)"},
     {NETWORKS, "precision", 0, CHOICE, AT(precision), "fp32|bf16", 0, 0, "arithmetic of the plan (fp32)"},
-    {NETWORKS, "backend", 0, CHOICE, AT(backend), "cpu", 0, 0, "what runs the plan (cpu)"},
+    {NETWORKS | PICTURES, "backend", 0, CHOICE, AT(backend), "cpu|cuda|tensorrt", 0, 0,
+        "what runs the plan, and nothing else (the first of --backends that is usable)"},
+    {NETWORKS | PICTURES | VT_DOCTOR, "backends", 0, CHOICES, AT(backends), "tensorrt|cuda|cpu|trt|onnx", 0, 0,
+        "back ends in the order in which they are tried (else $VULTUS_BACKENDS, else tensorrt,cuda,cpu)"},
+    {NETWORKS | PICTURES | VT_DOCTOR, "strict", 0, FLAG, AT(strict), NULL, 0, 0,
+        "the first of the back ends or none, instead of falling back (else $VULTUS_STRICT)"},
     {VT_BUILD, "out", 0, TEXT, AT(out), "DIR", 0, 0, "folder for the plan (else the plan folder)"},
     {VT_BUILD, "force", 0, FLAG, AT(force), NULL, 0, 0, "build even when a matching plan exists"},
     {VT_MODELS, "accept-licence", 0, TEXT, AT(accept_licence), "ID,ID...", 0, 0,
@@ -216,16 +222,6 @@ static bool is_choice(const char *choices, const char *value, size_t length) {
     return false;
 }
 
-/* Words with commas between them. */
-static bool are_choices(const char *choices, const char *value) {
-    for (const char *at = value;; at++) {
-        size_t length = strcspn(at, ",");
-        if (!is_choice(choices, at, length)) return false;
-        at += length;
-        if (!*at) return true;
-    }
-}
-
 static bool set_value(struct parser *p, const struct option *o, const char *value) {
     void *field = (char *)p->out + o->offset;
     switch (o->kind) {
@@ -241,7 +237,7 @@ static bool set_value(struct parser *p, const struct option *o, const char *valu
         *(const char **)field = value;
         return true;
     case CHOICES:
-        if (!are_choices(o->argument, value))
+        if (!vt_are_choices(o->argument, value))
             return wrong(
                 p, "--%s takes %s, or several with commas between them, not \"%s\"", o->name, o->argument, value);
         *(const char **)field = value;

@@ -54,6 +54,12 @@ struct vultus_runtime_options {
     size_t max_picture_bytes;   /* 0: 64 MiB; of an encoded picture */
     int64_t max_picture_pixels; /* 0: 100 million */
     int max_picture_dimension;  /* 0: 32,768 pixels a side */
+    /*
+     * In which order back ends are tried, separated by commas; NULL: $VULTUS_BACKENDS, else "tensorrt,cuda,cpu", and
+     * strict also where $VULTUS_STRICT is on.
+     */
+    const char *backends;
+    bool strict; /* the first of them or none: nothing is built for another */
 };
 
 /* Reads the catalogue of models too: the built-in one, and the file that $VULTUS_CATALOGUE names (docs/models.md). */
@@ -66,8 +72,40 @@ VULTUS_API int vultus_runtime_threads(const struct vultus_runtime *runtime);
  * What `vultus doctor` shows, as a JSON object (docs/cli.md lists the keys): back ends and why each is or is not
  * usable, CPU features, libraries, plan cache. The caller frees *json with vultus_free.
  */
-VULTUS_API enum vultus_status vultus_doctor(
-    const struct vultus_runtime *runtime, char **json, struct vultus_error *error);
+VULTUS_API enum vultus_status vultus_doctor(struct vultus_runtime *runtime, char **json, struct vultus_error *error);
+
+#define VULTUS_MOST_BACKENDS 3
+/* Texts belong to the runtime. */
+struct vultus_backends {
+    const char *used;                        /* the first of the order that is usable */
+    const char *order[VULTUS_MOST_BACKENDS]; /* as it is tried */
+    size_t n_order;
+    struct {
+        const char *name, *reason; /* why it cannot be used, a sentence */
+    } skipped[VULTUS_MOST_BACKENDS];
+    size_t n_skipped;
+};
+/*
+ * The back end for which ONNX models are built where the options of a build name none. The first call tries them and
+ * tells the log what was skipped; what it found holds for as long as the runtime. UNSUPPORTED: none is usable, or the
+ * first is not and the runtime is strict.
+ */
+VULTUS_API enum vultus_status vultus_choose_backend(
+    struct vultus_runtime *runtime, struct vultus_backends *out, struct vultus_error *error);
+
+/* A GPU of the machine as NVIDIA's management library reads it. What it does not tell is negative. */
+struct vultus_gpu {
+    int index;
+    char name[96];
+    int64_t memory_used, memory_total; /* bytes */
+    double celsius, watts;
+    double graphics_mhz, memory_mhz; /* clocks */
+};
+/*
+ * Reads at most `most` GPUs now and returns how many. None where there is no such library, and where the runtime's
+ * order does not name cuda. The first call loads the library, which may take some 10 ms.
+ */
+VULTUS_API size_t vultus_gpus(const struct vultus_runtime *runtime, struct vultus_gpu *out, size_t most);
 
 /* Releases memory that this library handed out. NULL is fine. */
 VULTUS_API void vultus_free(void *memory);
@@ -79,7 +117,7 @@ typedef void vultus_progress_function(void *context, uint32_t done, uint32_t tot
 
 struct vultus_build_options {
     const char *precision;        /* NULL: "fp32" */
-    const char *backend;          /* NULL: "cpu" */
+    const char *backend;          /* NULL: that of vultus_choose_backend; one that is named must be usable */
     int width, height;            /* picture size for models that leave it free; 0: 640 */
     int max_batch;                /* 0: 32 */
     const char *output_directory; /* NULL: the runtime's plan directory */

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <pthread.h>
 
+#include "backend/order.h"
 #include "base/json.h"
 #include "base/pool.h"
 #include "catalogue/catalogue.h"
@@ -18,6 +19,11 @@ struct vultus_runtime {
     int threads;
     char *plan_directory; /* NULL when none could be found out; building then needs an output directory */
     struct vt_image_limits limits;
+    struct vt_backend_order order;
+    bool order_is_default, strict;
+    pthread_mutex_t choice_lock;
+    struct vt_backend_choice choice; /* under the lock; made by the first who asks, then stays */
+    bool chosen;
     pthread_mutex_t catalogue_lock;
     struct vt_catalogue *catalogue; /* under the lock; NULL until somebody asks, unless the user named one */
 };
@@ -26,6 +32,13 @@ struct vultus_runtime {
  * runtime. */
 enum vultus_status vt_api_find_model(struct vultus_runtime *runtime, const char *sha256, const char *name,
     const struct vt_catalogue_entry **entry, struct vultus_error *error);
+
+/*
+ * The back ends of the runtime's order tried, once, what was skipped told to the log. `out` has a copy also where
+ * UNSUPPORTED says that none is usable, or that a strict runtime's first is not.
+ */
+enum vultus_status vt_api_choose_backend(
+    struct vultus_runtime *runtime, struct vt_backend_choice *out, struct vultus_error *error);
 
 struct vultus_session {
     struct vt_engine *engine;
@@ -64,6 +77,11 @@ enum vultus_status vt_api_digest_onnx(
     const struct vt_mapped_file *file, const char *path, char hex[VT_SHA256_HEX], struct vultus_error *error);
 /* {"name", "dtype", "shape"} */
 json_t *vt_api_tensor_json(const char *name, const char *dtype, json_t *shape);
+
+/* Parts of what the doctor shows: how back ends were chosen, and what there is of NVIDIA's (nvidia.c). NULL when out of
+ * memory. */
+json_t *vt_api_order_json(struct vultus_runtime *runtime);
+json_t *vt_api_nvidia_json(const struct vultus_runtime *runtime);
 
 /* Serialises and releases `object` (NULL means that it could not be made) into malloc'd text. */
 enum vultus_status vt_api_finish_json(json_t *object, char **text, struct vultus_error *error);

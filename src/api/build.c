@@ -90,7 +90,10 @@ static enum vultus_status prepare(struct build *b, struct vultus_error *error) {
     if (vt_plan_probe(b->model.data, b->model.size))
         return vt_fail(
             error, VULTUS_ERROR_INVALID, "%s is a plan already; building takes an ONNX model", b->model_path);
-    b->compile = (struct vt_compile_options){.backend = b->options->backend,
+    const char *backend = b->options->backend;
+    struct vt_backend_choice choice;
+    if (!backend && (status = vt_api_choose_backend(b->runtime, &choice, error))) return status;
+    b->compile = (struct vt_compile_options){.backend = backend ? backend : choice.backend->name,
         .precision = b->options->precision,
         .width = b->options->width,
         .height = b->options->height,

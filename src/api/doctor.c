@@ -9,22 +9,19 @@
 #include "base/cpu.h"
 #include "config.h"
 
-static json_t *backends_json(void) {
+/* One that the order does not name is not asked for, as loading its libraries takes time. */
+static json_t *backend_json(const struct vultus_runtime *runtime, const char *name) {
+    struct vt_backend_report report = {.reason = "the order of back ends does not name it"};
+    bool local = strcmp(name, "cpu") == 0;
+    if (local || vt_backend_order_has(&runtime->order, name)) vt_backend_probe(name, &report);
+    return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s}", "name", name, "usable", (int)report.usable, "reason",
+        report.reason, "arch", report.arch, "device", report.device, "libraries", report.libraries);
+}
+
+static json_t *backends_json(const struct vultus_runtime *runtime) {
+    static const char *const names[VT_MOST_BACKENDS] = {"cpu", "cuda", "tensorrt"};
     json_t *list = json_array();
-    for (const struct vt_backend *const *b = vt_backends(); *b; b++) {
-        struct vt_backend_report report;
-        memset(&report, 0, sizeof report);
-        (*b)->probe(&report);
-        json_array_append_new(list,
-            json_pack("{s:s, s:b, s:s, s:s, s:s, s:s}", "name", (*b)->name, "usable", (int)report.usable, "reason",
-                report.reason, "arch", report.arch, "device", report.device, "libraries", report.libraries));
-    }
-    static const char *const absent[] = {"cuda", "tensorrt"};
-    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
-        if (!vt_backend_find(absent[i]))
-            json_array_append_new(
-                list, json_pack("{s:s, s:b, s:s, s:s, s:s, s:s}", "name", absent[i], "usable", 0, "reason",
-                          "this build does not include it", "arch", "", "device", "", "libraries", ""));
+    for (int i = 0; i < VT_MOST_BACKENDS; i++) json_array_append_new(list, backend_json(runtime, names[i]));
     return list;
 }
 
@@ -45,7 +42,7 @@ static json_t *cache_json(const char *directory) {
         "plans", (json_int_t)plans, "bytes", (json_int_t)bytes);
 }
 
-enum vultus_status vultus_doctor(const struct vultus_runtime *runtime, char **json, struct vultus_error *error) {
+enum vultus_status vultus_doctor(struct vultus_runtime *runtime, char **json, struct vultus_error *error) {
     if (!runtime || !json)
         return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_doctor needs a runtime and a place for the text");
     char features[256], model[96], codecs[256];
@@ -54,8 +51,9 @@ enum vultus_status vultus_doctor(const struct vultus_runtime *runtime, char **js
     vt_image_codecs(codecs, sizeof codecs);
     json_t *cpu = json_pack("{s:s, s:s, s:s, s:i, s:i}", "model", model, "features", features, "arch",
         vt_cpu_arch_name(), "processors", vt_cpu_count(), "threads", runtime->threads);
-    json_t *object = json_pack("{s:s, s:b, s:o, s:o, s:s, s:{s:b, s:b}, s:o}", "version", VT_VERSION, "compiler",
-        (int)VT_HAVE_COMPILER, "cpu", cpu, "backends", backends_json(), "codecs", codecs, "model_pulls", "download",
+    json_t *object = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:s, s:{s:b, s:b}, s:o}", "version", VT_VERSION,
+        "compiler", (int)VT_HAVE_COMPILER, "cpu", cpu, "backends", backends_json(runtime), "backend_order",
+        vt_api_order_json(runtime), "nvidia", vt_api_nvidia_json(runtime), "codecs", codecs, "model_pulls", "download",
         (int)VT_HAVE_CURL, "archives", (int)VT_HAVE_MINIZIP, "plan_cache", cache_json(runtime->plan_directory));
     return vt_api_finish_json(object, json, error);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config.h"
 #include "config/config.h"
+#include "config/keys.h"
 #include "config/starter.h"
 #include "plan/store.h"
 
@@ -54,6 +55,19 @@ static enum vultus_status choose_threads(int wanted, int *threads, struct vultus
     return VULTUS_OK;
 }
 
+/* The options', else the environment's. */
+static enum vultus_status read_order(
+    const struct vultus_runtime_options *options, struct vultus_runtime *runtime, struct vultus_error *error) {
+    const char *text = vt_setting_text(VT_SETTING_BACKENDS, options->backends);
+    const char *strict = options->backends ? NULL : vt_setting_text(VT_SETTING_STRICT, NULL);
+    int64_t on = 0;
+    if (strict && !vt_key_read_switch(strict, &on))
+        return vt_fail(error, VULTUS_ERROR_INVALID, "VULTUS_STRICT is \"%.32s\"; it takes on or off", strict);
+    runtime->strict = options->strict || on;
+    runtime->order_is_default = !text;
+    return vt_backend_order_read(text ? text : VT_DEFAULT_ORDER, &runtime->order, error);
+}
+
 enum vultus_status vultus_runtime_create(
     const struct vultus_runtime_options *options, struct vultus_runtime **out, struct vultus_error *error) {
     static const struct vultus_runtime_options defaults;
@@ -61,9 +75,11 @@ enum vultus_status vultus_runtime_create(
     struct vultus_runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime) return vt_fail_memory(error, "a runtime", sizeof *runtime);
     pthread_mutex_init(&runtime->catalogue_lock, NULL);
+    pthread_mutex_init(&runtime->choice_lock, NULL);
     runtime->limits = (struct vt_image_limits){
         options->max_picture_bytes, options->max_picture_pixels, options->max_picture_dimension};
     enum vultus_status status = vt_cpu_check_mask(error);
+    if (!status) status = read_order(options, runtime, error);
     if (!status) status = choose_threads(options->threads, &runtime->threads, error);
     if (!status) status = vt_pool_create(runtime->threads, &runtime->pool, error);
     const char *catalogue = vt_setting_text(VT_SETTING_CATALOGUE, NULL);
@@ -87,6 +103,7 @@ void vultus_runtime_destroy(struct vultus_runtime *runtime) {
     vt_pool_destroy(runtime->pool);
     vt_catalogue_destroy(runtime->catalogue);
     pthread_mutex_destroy(&runtime->catalogue_lock);
+    pthread_mutex_destroy(&runtime->choice_lock);
     free(runtime->plan_directory);
     free(runtime);
 }

@@ -6,13 +6,16 @@
 #include "base/status.h"
 #include "plan/plan.h"
 
+#define VT_BACKEND_REASON 256
+
 /* What a back end says of itself on this machine. */
 struct vt_backend_report {
     bool usable;
-    char reason[192];    /* why not, or a note */
-    char arch[32];       /* of plan names: "avx512" */
-    char device[96];     /* "AMD EPYC ..." */
-    char libraries[128]; /* "onednn 2.6.3" */
+    bool absent;                    /* not usable because it is no part of this installation */
+    char reason[VT_BACKEND_REASON]; /* why not, or a note */
+    char arch[32];                  /* of plan names: "avx512" */
+    char device[96];                /* "AMD EPYC ..." */
+    char libraries[128];            /* "onednn 2.6.3" */
 };
 
 /* A plan made ready to run, with its own workspace. One thread at a time. */
@@ -50,6 +53,7 @@ struct vt_backend_builder {
     uint32_t (*required_features)(const char *tactic);
 };
 
+/* Where `probe` says that it is not usable, the other functions may be NULL. */
 struct vt_backend {
     const char *name;
     void (*probe)(struct vt_backend_report *report); /* never fails */
@@ -76,10 +80,9 @@ struct vt_backend {
     const struct vt_backend_builder *builder;          /* NULL without the compiler */
 };
 
-/* All back ends of this build, NULL-terminated, in the default order of preference (registry.c is the one file that
- * names them). */
-const struct vt_backend *const *vt_backends(void);
-const struct vt_backend *vt_backend_find(const char *name); /* NULL when this build has none of that name */
+/* NULL when this build has none of that name. One that is a module is looked for and loaded by the first call
+ * (registry.c is the one file that names back ends). Thread-safe. */
+const struct vt_backend *vt_backend_find(const char *name);
 
 /* "0.1.0-1a2b3c4d5e6f": the version and a digest of the code that packs and runs plans. Plans of another build are
  * refused. */

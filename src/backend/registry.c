@@ -5,15 +5,15 @@
 #include "backend/cpu/cpu.h"
 #include "config.h"
 #include "fingerprint.h"
-
-const struct vt_backend *const *vt_backends(void) {
-    static const struct vt_backend *const all[] = {&vt_backend_cpu, NULL};
-    return all;
-}
+#if VT_HAVE_CUDA
+#include "backend/cuda/cuda.h"
+#endif
 
 const struct vt_backend *vt_backend_find(const char *name) {
-    for (const struct vt_backend *const *b = vt_backends(); *b; b++)
-        if (strcmp((*b)->name, name) == 0) return *b;
+    if (strcmp(name, "cpu") == 0) return &vt_backend_cpu;
+#if VT_HAVE_CUDA
+    if (strcmp(name, "cuda") == 0) return vt_backend_cuda();
+#endif
     return NULL;
 }
 

@@ -90,15 +90,18 @@ enum vultus_status vt_compile_backend(const struct vt_compile_options *options, 
     struct vt_backend_report *report, struct vultus_error *error) {
     const char *name = options->backend ? options->backend : "cpu";
     *backend = vt_backend_find(name);
-    if (!*backend || !(*backend)->builder)
+    if (!*backend) return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build does not include back end %s", name);
+    (*backend)->probe(report);
+    if (!report->usable)
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED,
+            "back end %s cannot be used here: %s; where none is named the first usable one is taken", name,
+            report->reason);
+    if (!(*backend)->builder)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build cannot compile for back end %s", name);
     enum vt_dtype dtype = blocked_dtype(options);
     if (dtype == VT_DTYPE_NONE || (*backend)->builder->block(dtype) == 0)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: fp32, bf16",
             options->precision, name);
-    (*backend)->probe(report);
-    if (!report->usable)
-        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "back end %s is not usable: %s", name, report->reason);
     return VULTUS_OK;
 }
 

@@ -27,6 +27,12 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
         "highest instruction set to use: sse, avx2, avx512, avx512_vnni, amx, native; on aarch64: neon, native"},
     [VT_SETTING_TACTICS] = {NULL, "VULTUS_TACTICS", "any",
         "text that the names of chosen tactics must contain where a step has such (for experiments)"},
+    [VT_SETTING_BACKENDS] = {"--backends", "VULTUS_BACKENDS", "tensorrt,cuda,cpu",
+        "back ends in the order in which they are tried"},
+    [VT_SETTING_STRICT] = {"--strict", "VULTUS_STRICT", "off",
+        "on: the first of the back ends or none, instead of falling back"},
+    [VT_SETTING_CUDA_MODULE] = {NULL, "VULTUS_CUDA_MODULE", "vultus/libvultus_cuda.so beside the program or library",
+        "module with the CUDA kernels"},
 };
 
 const struct vt_setting_info *vt_setting_info(enum vt_setting setting) { return &settings[setting]; }

@@ -35,6 +35,10 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
         "picture size of a detector that leaves it free, in steps of 32"},
     [VT_KEY_PRECISION] = {"precision", VT_KIND_CHOICE, "fp32", "fp32|bf16", 0, 0, "tensorrt.precision",
         "arithmetic of plans"},
+    [VT_KEY_BACKENDS] = {"backends", VT_KIND_CHOICES, "tensorrt,cuda,cpu", "tensorrt|cuda|cpu|trt|onnx", 0, 0,
+        "INFERENCE_BACKEND", "back ends in the order in which they are tried, separated by commas"},
+    [VT_KEY_STRICT] = {"strict", VT_KIND_SWITCH, "off", "on|off", 0, 0, "",
+        "the first of the back ends or none: the server does not start instead of falling back"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
     [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "48", "N", 1, 1024, "",
@@ -105,8 +109,8 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
 };
 
 /* Variables of InsightFace-REST that mean nothing here; files may hold them too. */
-static const char *const without_meaning[] = {"NUM_WORKERS", "INFERENCE_BACKEND", "REC_BATCH_SIZE", "DET_BATCH_SIZE",
-    "FORCE_FP16", "TRITON_URI", "DEF_SSLV3_HACK", "USE_NVJPEG", "FACE_MODEL_CLASS", "TRT_VERSION", "TENSORRT_VERSION",
+static const char *const without_meaning[] = {"NUM_WORKERS", "REC_BATCH_SIZE", "DET_BATCH_SIZE", "FORCE_FP16",
+    "TRITON_URI", "DEF_SSLV3_HACK", "USE_NVJPEG", "FACE_MODEL_CLASS", "TRT_VERSION", "TENSORRT_VERSION",
     "tensorrt.workspace_size_mb", "comparison.min_cosine_similarity"};
 
 const struct vt_key_info *vt_key_info(enum vt_key key) { return &table[key]; }
@@ -168,7 +172,7 @@ bool vt_key_is_ignored(const char *name) {
 
 /* ---------------------------------------------------------------- values */
 
-static bool read_switch(const char *text, int64_t *out) {
+bool vt_key_read_switch(const char *text, int64_t *out) {
     static const char *const words[2][6] = {
         {"off", "false", "no", "0", "n", "f"}, {"on", "true", "yes", "1", "y", "t"}};
     for (int value = 0; value < 2; value++)
@@ -197,11 +201,22 @@ static bool read_size(const struct vt_key_info *info, const char *text, struct v
     return true;
 }
 
-static bool is_choice(const char *choices, const char *text) {
-    size_t length = strlen(text);
+/* `text` of `length` bytes. */
+static bool is_choice(const char *choices, const char *text, size_t length) {
     for (const char *at = choices; length && at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, text, length) == 0 && (!at[length] || at[length] == '|')) return true;
     return false;
+}
+
+bool vt_are_choices(const char *choices, const char *text) {
+    for (;;) {
+        text += strspn(text, " ");
+        size_t part = strcspn(text, ","), length = part;
+        while (length > 0 && text[length - 1] == ' ') length--;
+        if (!is_choice(choices, text, length)) return false;
+        if (!text[part]) return true;
+        text += part + 1;
+    }
 }
 
 static bool read_value(const struct vt_key_info *info, const char *text, struct vt_key_value *value) {
@@ -209,8 +224,9 @@ static bool read_value(const struct vt_key_info *info, const char *text, struct 
     errno = 0;
     switch (info->kind) {
     case VT_KIND_TEXT: return true;
-    case VT_KIND_CHOICE: return is_choice(info->argument, text);
-    case VT_KIND_SWITCH: return read_switch(text, &value->integer);
+    case VT_KIND_CHOICE: return is_choice(info->argument, text, strlen(text));
+    case VT_KIND_CHOICES: return vt_are_choices(info->argument, text);
+    case VT_KIND_SWITCH: return vt_key_read_switch(text, &value->integer);
     case VT_KIND_SIZE: return read_size(info, text, value);
     case VT_KIND_INTEGER:
         value->integer = strtoll(text, &end, 10);
@@ -305,7 +321,7 @@ void vt_configuration_print(const struct vt_configuration *configuration, struct
         /* Headers may hold an authorization token. */
         if (k == VT_KEY_FETCH_HEADERS && strcmp(value->text, table[k].fallback) != 0)
             vt_strbuf_puts(out, "'(not shown)'");
-        else if (table[k].kind == VT_KIND_TEXT || table[k].kind == VT_KIND_SIZE)
+        else if (table[k].kind == VT_KIND_TEXT || table[k].kind == VT_KIND_SIZE || table[k].kind == VT_KIND_CHOICES)
             print_quoted(value->text, out);
         else
             vt_strbuf_puts(out, value->text);

@@ -27,6 +27,8 @@ enum vt_key {
     VT_KEY_MODELS,
     VT_KEY_INPUT_SIZE,
     VT_KEY_PRECISION,
+    VT_KEY_BACKENDS,
+    VT_KEY_STRICT,
     VT_KEY_THREADS,
     VT_KEY_WORKERS,
     VT_KEY_MAX_BATCH,
@@ -66,13 +68,21 @@ enum vt_key {
     VT_KEY_COUNT
 };
 
-enum vt_key_kind { VT_KIND_TEXT, VT_KIND_INTEGER, VT_KIND_NUMBER, VT_KIND_SWITCH, VT_KIND_SIZE, VT_KIND_CHOICE };
+enum vt_key_kind {
+    VT_KIND_TEXT,
+    VT_KIND_INTEGER,
+    VT_KIND_NUMBER,
+    VT_KIND_SWITCH,
+    VT_KIND_SIZE,
+    VT_KIND_CHOICE,
+    VT_KIND_CHOICES /* several, separated by commas */
+};
 
 struct vt_key_info {
     const char *name;
     enum vt_key_kind kind;
     const char *fallback;    /* as text; "" for an empty one */
-    const char *argument;    /* for --help; of a CHOICE the words, separated by '|' */
+    const char *argument;    /* for --help; of a CHOICE and of CHOICES the words, separated by '|' */
     double least, most;      /* INTEGER, NUMBER, sides of a SIZE */
     const char *other_names; /* of the environment and of files, separated by blanks; in files also lower case */
     const char *meaning;
@@ -126,6 +136,11 @@ bool vt_key_is_ignored(const char *name);
 /* "VULTUS_MAX_BODY_BYTES" and "--max-body-bytes". */
 void vt_key_environment_name(enum vt_key key, char *text, size_t size);
 void vt_key_flag_name(enum vt_key key, char *text, size_t size);
+
+/* Whether `text` is one or more of `choices` ("a|b|c"), separated by commas; blanks may stand beside these. */
+bool vt_are_choices(const char *choices, const char *text);
+/* "on", "yes", "true", "1" and the like: *out 1; "off" and so on: 0. False: it is neither. */
+bool vt_key_read_switch(const char *text, int64_t *out);
 
 /* One line a key, "name: value  # source", as YAML that reads back; secrets are not shown. */
 void vt_configuration_print(const struct vt_configuration *configuration, struct vt_strbuf *out);
