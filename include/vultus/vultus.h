@@ -122,6 +122,11 @@ struct vultus_build_options {
     int max_batch;                /* 0: 32 */
     const char *output_directory; /* NULL: the runtime's plan directory */
     bool force;                   /* build even when a matching plan exists */
+    /*
+     * When opening: a plan of the same model for another back end, which takes over where the first fails while
+     * running; NULL: the run fails.
+     */
+    const char *fallback_plan;
     vultus_progress_function *progress;
     void *progress_context;
 };
@@ -180,8 +185,8 @@ struct vultus_session;
 
 /*
  * Opens a plan file, or an ONNX file by way of its cached plan, which is built first where needed. `options` (may be
- * NULL) are those of the build; a ready plan ignores them. A plan that does not fit this machine is refused with
- * MISMATCH.
+ * NULL) are those of the build; a ready plan ignores them, but for fallback_plan. A plan that does not fit this machine
+ * is refused with MISMATCH.
  */
 VULTUS_API enum vultus_status vultus_session_open(struct vultus_runtime *runtime, const char *path,
     const struct vultus_build_options *options, struct vultus_session **out, struct vultus_error *error);
@@ -443,6 +448,7 @@ struct vultus_pipeline_options {
     const char *const *attribute_models;
     size_t n_attribute_models;
     struct vultus_build_options attribute_build;
+    const char *const *attribute_fallback_plans; /* NULL, or one for each of attribute_models */
     struct vultus_batching batching;
 };
 
@@ -464,7 +470,9 @@ enum vultus_robust {
 struct vultus_pipeline_info {
     const char *detector, *recogniser; /* names of the models */
     const char *detector_precision, *recogniser_precision;
-    const char *detector_backend, *recogniser_backend;
+    const char *detector_backend, *recogniser_backend; /* that run now */
+    const char *detector_failure,
+        *recogniser_failure;             /* why the fallback plan's runs instead of the plan's own, or NULL */
     int detector_width, detector_height; /* of the network's picture */
     int crop_width, crop_height;         /* that the recogniser takes; 0 without one */
     int dimension;                       /* of embeddings; 0 without a recogniser */

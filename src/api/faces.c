@@ -40,8 +40,9 @@ static enum vultus_status open_classifiers(struct vultus_runtime *runtime,
     for (size_t i = 0; !status && i < options->n_attribute_models; i++) {
         struct vt_classifier **classifier = &p->pipeline.classifiers[i];
         struct vt_catalogue_entry entry;
-        status = vt_api_open_engine(
-            runtime, options->attribute_models[i], &options->attribute_build, &p->attribute_engines[i], error);
+        struct vultus_build_options build = options->attribute_build;
+        if (options->attribute_fallback_plans) build.fallback_plan = options->attribute_fallback_plans[i];
+        status = vt_api_open_engine(runtime, options->attribute_models[i], &build, &p->attribute_engines[i], error);
         if (!status) status = find_entry(runtime, p->attribute_engines[i], &entry, error);
         if (!status)
             status = vt_classifier_create(p->attribute_engines[i], runtime->pool, entry.crop_scale, classifier, error);
@@ -127,12 +128,14 @@ void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vul
     const struct vt_engine *detector = pipeline->detector_engine, *recogniser = pipeline->recogniser_engine;
     *out = (struct vultus_pipeline_info){.detector = model_name(detector),
         .detector_precision = vt_engine_plan(detector)->key.precision,
-        .detector_backend = vt_engine_plan(detector)->key.backend};
+        .detector_backend = vt_engine_backend(detector),
+        .detector_failure = vt_engine_failure(detector)};
     vt_detector_input_size(pipeline->detector, &out->detector_width, &out->detector_height);
     if (!recogniser) return;
     out->recogniser = model_name(recogniser);
     out->recogniser_precision = vt_engine_plan(recogniser)->key.precision;
-    out->recogniser_backend = vt_engine_plan(recogniser)->key.backend;
+    out->recogniser_backend = vt_engine_backend(recogniser);
+    out->recogniser_failure = vt_engine_failure(recogniser);
     out->dimension = vt_embedder_dimension(pipeline->embedder);
     vt_embedder_input_size(pipeline->embedder, &out->crop_width, &out->crop_height);
 }

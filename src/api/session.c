@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "base/file.h"
+#include "base/log.h"
 
 /* Whether the file's first bytes are a plan's. */
 static enum vultus_status is_plan(const char *path, bool *plan, struct vultus_error *error) {
@@ -19,19 +21,70 @@ bool vultus_is_plan(const char *path) {
     return path && is_plan(path, &plan, NULL) == VULTUS_OK && plan;
 }
 
-enum vultus_status vt_api_open_engine(struct vultus_runtime *runtime, const char *path,
-    const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error) {
-    bool ready = false;
-    struct vultus_build_result built;
-    enum vultus_status status = is_plan(path, &ready, error);
-    if (!status && !ready) {
-        status = vultus_build(runtime, path, options, &built, error);
-        path = built.path;
-    }
+static enum vultus_status open_plan(
+    struct vultus_runtime *runtime, const char *path, struct vt_engine **out, struct vultus_error *error) {
     struct vt_plan *plan = NULL;
-    if (!status) status = vt_plan_read(path, &plan, error);
+    enum vultus_status status = vt_plan_read(path, &plan, error);
     if (!status) status = vt_engine_create(plan, runtime->pool, out, error);
     if (status) vt_plan_destroy(plan);
+    return status;
+}
+
+static enum vultus_status build_and_open(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error) {
+    struct vultus_build_result built;
+    enum vultus_status status = vultus_build(runtime, path, options, &built, error);
+    return status ? status : open_plan(runtime, built.path, out, error);
+}
+
+/* Failures that another back end may not have; a file that is wrong is so for all. */
+static bool may_be_the_backend(enum vultus_status status) {
+    return status == VULTUS_ERROR_BACKEND || status == VULTUS_ERROR_MEMORY || status == VULTUS_ERROR_UNSUPPORTED ||
+           status == VULTUS_ERROR_MISMATCH;
+}
+
+/* By the first back end of the order that takes it. */
+static enum vultus_status open_in_order(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error) {
+    struct vt_backend_choice choice;
+    struct vultus_build_options one = {0};
+    if (options) one = *options;
+    enum vultus_status status = vt_api_choose_backend(runtime, &choice, error);
+    for (size_t i = choice.n_skipped; !status && i < runtime->order.count; i++) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        one.backend = runtime->order.names[i];
+        enum vultus_status opened = build_and_open(runtime, path, &one, out, &failure);
+        bool last = i + 1 == runtime->order.count || runtime->strict || !may_be_the_backend(opened);
+        if (!opened || last) return opened ? vt_fail(error, opened, "%s", failure.text) : VULTUS_OK;
+        vt_log(VT_LOG_WARN, "back end %s is skipped for %s: %s", one.backend, vt_path_basename(path), failure.text);
+    }
+    return status;
+}
+
+static enum vultus_status add_fallback(
+    struct vultus_runtime *runtime, const char *path, struct vt_engine *engine, struct vultus_error *error) {
+    struct vt_engine *fallback = NULL;
+    enum vultus_status status = open_plan(runtime, path, &fallback, error);
+    if (!status) status = vt_engine_set_fallback(engine, fallback, error);
+    if (status) vt_engine_destroy(fallback);
+    return status;
+}
+
+enum vultus_status vt_api_open_engine(struct vultus_runtime *runtime, const char *path,
+    const struct vultus_build_options *options, struct vt_engine **out, struct vultus_error *error) {
+    bool ready = false, named = options && options->backend;
+    struct vt_engine *engine = NULL;
+    enum vultus_status status = is_plan(path, &ready, error);
+    if (!status)
+        status = ready   ? open_plan(runtime, path, &engine, error)
+                 : named ? build_and_open(runtime, path, options, &engine, error)
+                         : open_in_order(runtime, path, options, &engine, error);
+    if (!status && options && options->fallback_plan)
+        status = add_fallback(runtime, options->fallback_plan, engine, error);
+    if (status)
+        vt_engine_destroy(engine);
+    else
+        *out = engine;
     return status;
 }
 

@@ -38,9 +38,15 @@ static bool is_in_build_tree(const char *folder) {
     return strncmp(folder, VT_BUILD_DIR, length) == 0 && folder[length] == '/';
 }
 
+/* A bare name would make the loader look in the system's folders. */
+static char *named_module(const char *name) {
+    char *path = realpath(name, NULL);
+    return path ? path : vt_path_join(*name == '/' ? "" : ".", name);
+}
+
 char *vt_module_find(const char *file, const char *variable, const char *built) {
     const char *named = getenv(variable);
-    if (named && *named) return strdup(named);
+    if (named && *named) return named_module(named);
     char *folder = own_folder(), *found = NULL;
     if (folder) found = existing(folder, "vultus", file);
     if (folder && !found) found = existing(folder, "../" VT_LIBRARY_FOLDER "/vultus", file);

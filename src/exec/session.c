@@ -2,10 +2,13 @@
 #include "exec/session.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/log.h"
 
 /* Executables that no run uses at the moment are linked through `next`. */
 struct slot {
@@ -20,6 +23,9 @@ struct vt_engine {
     struct vt_batcher *batcher; /* NULL: every run is by itself */
     pthread_mutex_t lock;
     struct slot *idle; /* under lock; last in, first out, so that warm workspaces are used again */
+    struct vt_engine *fallback;
+    _Atomic bool failed;             /* the fallback runs everything; set once, after `failure` is written */
+    char failure[VULTUS_ERROR_TEXT]; /* under lock until then */
 };
 
 /* Kernels, layouts and packed weights of a plan are those of the instruction set that it was built for. */
@@ -100,6 +106,7 @@ enum vultus_status vt_engine_create(
 void vt_engine_destroy(struct vt_engine *engine) {
     if (!engine) return;
     vt_batcher_destroy(engine->batcher);
+    vt_engine_destroy(engine->fallback);
     while (engine->idle) {
         struct slot *slot = engine->idle;
         engine->idle = slot->next;
@@ -126,7 +133,54 @@ static enum vultus_status check_run(const struct vt_engine *engine, const void *
     return VULTUS_OK;
 }
 
-static enum vultus_status run_alone(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+/* ---------------------------------------------------------------- falling back */
+
+static bool same_values(const struct vt_plan *a, const uint32_t *a_places, const struct vt_plan *b,
+    const uint32_t *b_places, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vt_plan_value *v = &a->values[a_places[i]], *w = &b->values[b_places[i]];
+        if (v->dtype != w->dtype || v->rank != w->rank ||
+            memcmp(v->dims, w->dims, (size_t)v->rank * sizeof *v->dims) != 0)
+            return false;
+    }
+    return true;
+}
+
+enum vultus_status vt_engine_set_fallback(
+    struct vt_engine *engine, struct vt_engine *fallback, struct vultus_error *error) {
+    const struct vt_plan *a = engine->plan, *b = fallback->plan;
+    if (strcmp(a->key.model_sha256, b->key.model_sha256) != 0 || a->n_inputs != b->n_inputs ||
+        a->n_outputs != b->n_outputs || a->max_batch > b->max_batch ||
+        !same_values(a, a->inputs, b, b->inputs, a->n_inputs) ||
+        !same_values(a, a->outputs, b, b->outputs, a->n_outputs))
+        return vt_fail(error, VULTUS_ERROR_MISMATCH,
+            "the plan to fall back on is of another model, input size or batch than the one for %s", a->key.backend);
+    engine->fallback = fallback;
+    return VULTUS_OK;
+}
+
+const char *vt_engine_backend(const struct vt_engine *engine) {
+    return atomic_load(&engine->failed) ? engine->fallback->plan->key.backend : engine->plan->key.backend;
+}
+
+const char *vt_engine_failure(const struct vt_engine *engine) {
+    return atomic_load(&engine->failed) ? engine->failure : NULL;
+}
+
+/* A device that failed once is not asked again: whoever waits for it in the middle of a request waits for nothing. */
+static void give_up_backend(struct vt_engine *engine, const struct vultus_error *failure) {
+    pthread_mutex_lock(&engine->lock);
+    bool first = !atomic_load(&engine->failed);
+    if (first) snprintf(engine->failure, sizeof engine->failure, "%s", failure->text);
+    atomic_store(&engine->failed, true);
+    pthread_mutex_unlock(&engine->lock);
+    if (first)
+        vt_log(VT_LOG_WARN, "back end %s failed, %s takes over for %s: %s", engine->plan->key.backend,
+            engine->fallback->plan->key.backend, engine->plan->model.name ? engine->plan->model.name : "the network",
+            failure->text);
+}
+
+static enum vultus_status run_here(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
     struct vultus_error failure = {VULTUS_OK, ""};
     pthread_mutex_lock(&engine->lock);
@@ -140,6 +194,19 @@ static enum vultus_status run_alone(struct vt_engine *engine, const void *const 
     engine->idle = slot;
     pthread_mutex_unlock(&engine->lock);
     return status;
+}
+
+static enum vultus_status run_alone(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+    int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
+    /* Steps of the fallback are others, so a profile is of this plan or fails. */
+    if (!engine->fallback || profile) return run_here(engine, inputs, outputs, batch, profile, error);
+    if (!atomic_load(&engine->failed)) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        enum vultus_status status = run_here(engine, inputs, outputs, batch, NULL, &failure);
+        if (status != VULTUS_ERROR_BACKEND) return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
+        give_up_backend(engine, &failure);
+    }
+    return run_here(engine->fallback, inputs, outputs, batch, NULL, error);
 }
 
 enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,

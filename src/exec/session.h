@@ -36,6 +36,18 @@ enum vultus_status vt_engine_share_batches(
     struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error);
 struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine); /* NULL: runs do not share batches */
 
+/*
+ * From then on a run in which the back end fails (BACKEND) is made again by `fallback`, and so are all later ones. It
+ * is of the same model and sizes for another back end, else MISMATCH, and belongs to the engine on success. To be
+ * called before the first run.
+ */
+enum vultus_status vt_engine_set_fallback(
+    struct vt_engine *engine, struct vt_engine *fallback, struct vultus_error *error);
+/* Name of the back end that runs now. Thread-safe. */
+const char *vt_engine_backend(const struct vt_engine *engine);
+/* Why the plan's own back end was given up; NULL: it was not. Lives as long as the engine. Thread-safe. */
+const char *vt_engine_failure(const struct vt_engine *engine);
+
 /* Shape of input / output i for a batch (dims filled, data NULL). */
 struct vt_tensor vt_engine_input(const struct vt_engine *engine, uint32_t i, int64_t batch);
 struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, int64_t batch);

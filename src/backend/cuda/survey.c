@@ -12,6 +12,9 @@
 /* 7.5, Turing: the oldest architecture whose tensor cores the kernels are written for. */
 enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
+/* A device that tells of more is not telling the truth. */
+static const uint64_t most_memory = (uint64_t)1 << 50;
+
 static int attribute(const struct vt_cuda_driver *driver, int which, int device) {
     int value = 0;
     return driver->device_attribute(&value, which, device) == VT_CUDA_SUCCESS ? value : 0;
@@ -30,7 +33,8 @@ static void describe(const struct vt_cuda_driver *driver, int handle, struct vt_
         device->minor = minor;
         snprintf(device->arch, sizeof device->arch, "sm%d%d", major, minor);
     }
-    if (driver->device_memory(&memory, handle) == VT_CUDA_SUCCESS) device->memory = memory;
+    bool told = driver->device_memory(&memory, handle) == VT_CUDA_SUCCESS;
+    device->memory = told && memory <= most_memory ? memory : 0;
 }
 
 /* A context says more than all questions: a device may be lost, or another process's alone. */
