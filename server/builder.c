@@ -34,6 +34,7 @@ static void write_command(
     add(line, "vultus", "build");
     add(line, "--json", NULL);
     add(line, "--precision", wanted->precision);
+    add(line, "--backend", wanted->backend);
     snprintf(line->threads, sizeof line->threads, "%d", builder->threads);
     add(line, "--threads", line->threads);
     snprintf(line->batch, sizeof line->batch, "%d", wanted->max_batch);

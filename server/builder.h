@@ -20,7 +20,7 @@ struct vt_builder {
 };
 
 struct vt_plan_wanted {
-    const char *model, *precision;
+    const char *model, *precision, *backend;
     int width, height; /* 0: the model's own */
     int max_batch;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access_log.h"
+#include "backends.h"
 #include "base/clock.h"
 #include "keys.h"
 #include "server_internal.h"
@@ -17,7 +18,7 @@
  * workers is suspended.
  */
 
-enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536, STREAM_BLOCK_BYTES = 65536 };
+enum { HEADER_BYTES = 32768, FIRST_BODY_BYTES = 65536, STREAM_BLOCK_BYTES = 65536, LONGEST_SKIPPED = 1024 };
 
 /* ---------------------------------------------------------------- requests */
 
@@ -288,6 +289,17 @@ static void add_cors(const struct vt_request *request, struct MHD_Response *answ
     if (headers && strlen(headers) < 1024) MHD_add_response_header(answer, "Access-Control-Allow-Headers", headers);
 }
 
+/* Who computed the answer, and why not somebody whom the settings prefer. */
+static void add_backend(const struct vt_request *request, struct MHD_Response *answer) {
+    char skipped[LONGEST_SKIPPED];
+    struct vt_backends backends;
+    if (!request->models) return;
+    vt_backends_now(request->server, request->models, &backends);
+    MHD_add_response_header(answer, "X-Backend", backends.used);
+    vt_backends_header(&backends, skipped, sizeof skipped);
+    if (*skipped) MHD_add_response_header(answer, "X-Backend-Skipped", skipped);
+}
+
 static void add_headers(const struct vt_request *request, struct MHD_Response *answer) {
     const struct vt_response *response = &request->response;
     char text[512];
@@ -314,6 +326,7 @@ static void add_headers(const struct vt_request *request, struct MHD_Response *a
     *text = '\0';
     if (!request->stream) vt_server_timing(request, text, sizeof text);
     if (*text) MHD_add_response_header(answer, "Server-Timing", text);
+    if (*text || request->stream) add_backend(request, answer);
     if (atomic_load(&request->server->draining)) MHD_add_response_header(answer, "Connection", "close");
     add_cors(request, answer);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "answers.h"
+#include "backends.h"
 #include "number.h"
 #include "server_internal.h"
 #include "value.h"
@@ -35,14 +36,14 @@ static void configured_size(const char *text, int size[2]) {
     }
 }
 
-static void add_models(const struct vt_request *request, struct vt_strbuf *out) {
+static void add_models(const struct vt_request *request, const char *backend, struct vt_strbuf *out) {
     const struct vt_server *server = request->server;
     const struct vultus_pipeline_info *models = &request->models->info;
     const struct vt_key_value *size = vt_setting(server, VT_KEY_INPUT_SIZE);
     int batch = (int)vt_setting_integer(server, VT_KEY_MAX_BATCH);
     vt_strbuf_puts(out, "\"models\":{");
     /* Clients know two back ends by name. */
-    add_name(out, "inference_backend", strcmp(models->detector_backend, "cpu") == 0 ? "onnx" : "trt");
+    add_name(out, "inference_backend", strcmp(backend, "cpu") == 0 ? "onnx" : "trt");
     add_name(out, "det_name", models->detector);
     add_name(out, "rec_name", models->recogniser);
     int shown[] = {models->detector_width, models->detector_height};
@@ -65,18 +66,23 @@ static void add_defaults(const struct vt_server *server, struct vt_strbuf *out) 
     add_switch(out, "detect_masks", vt_setting_integer(server, VT_KEY_DEFAULT_MASKS));
     vt_strbuf_printf(out, "\"det_thresh\":%.*s,", (int)length, number);
     /* The headers for fetching may hold a secret. */
-    vt_strbuf_puts(out, "\"img_req_headers\":{},\"sslv3_hack\":false}}");
+    vt_strbuf_puts(out, "\"img_req_headers\":{},\"sslv3_hack\":false},");
 }
 
 void vt_answer_info(struct vt_request *request) {
     const struct vt_server *server = request->server;
     struct vt_strbuf *out = &request->response.body;
+    struct vt_backends backends;
+    vt_backends_now(request->server, request->models, &backends);
     vt_strbuf_puts(out, "{");
     add_name(out, "version", vt_setting_string(server, VT_KEY_SHOWN_VERSION));
     add_name(out, "tensorrt_version", NULL);
     add_name(out, "log_level", vt_setting_string(server, VT_KEY_LOG_LEVEL));
-    add_models(request, out);
+    add_models(request, backends.used, out);
     add_defaults(server, out);
+    vt_strbuf_puts(out, "\"backend_order\":");
+    vt_backends_write(server, &backends, out);
+    vt_strbuf_puts(out, "}");
     vt_request_answer(request, 200, json_type);
 }
 
@@ -129,8 +135,7 @@ static void add_model(
     vt_strbuf_puts(out, "} 1\n");
 }
 
-static void add_state(struct vt_server *server, const struct vt_models *in_service, struct vt_strbuf *out) {
-    const struct vultus_pipeline_info *models = &in_service->info;
+static void add_state(struct vt_server *server, struct vt_models *in_service, struct vt_strbuf *out) {
     struct vultus_pipeline_statistics batches;
     size_t waiting, busy;
     vultus_pipeline_measure(in_service->pipeline, &batches);
@@ -144,9 +149,13 @@ static void add_state(struct vt_server *server, const struct vt_models *in_servi
     add_batches(out, "recogniser", batches.recogniser_batches);
     add_batches(out, "attributes", batches.attribute_batches);
     vt_metrics_head(out, "vultus_model_info", "gauge", "models in use");
-    add_model(out, "detector", models->detector, models->detector_backend, models->detector_precision);
-    if (models->recogniser)
-        add_model(out, "recogniser", models->recogniser, models->recogniser_backend, models->recogniser_precision);
+    struct vultus_pipeline_info now;
+    vultus_pipeline_describe(in_service->pipeline, &now);
+    add_model(out, "detector", now.detector, now.detector_backend, now.detector_precision);
+    if (now.recogniser) add_model(out, "recogniser", now.recogniser, now.recogniser_backend, now.recogniser_precision);
+    struct vt_backends backends;
+    vt_backends_now(server, in_service, &backends);
+    vt_backends_measure(server, &backends, out);
     vt_metrics_head(out, "vultus_build_info", "gauge", "version of the program");
     vt_strbuf_printf(out, "vultus_build_info{version=\"%s\"} 1\n", vultus_version());
 }

@@ -30,6 +30,8 @@ static const struct {
     [VT_EVENT_REFUSED_KEY] = {"vultus_refused_key_total", "requests refused because no key of theirs fits"},
     [VT_EVENT_MODEL_CHANGES] = {"vultus_model_changes_total", "times that other models were put in service"},
     [VT_EVENT_MODEL_FAILURES] = {"vultus_model_failures_total", "changes of models that failed; the old ones stayed"},
+    [VT_EVENT_FALLBACKS] = {"vultus_backend_fallbacks_total",
+        "times that a back end was passed over when models were opened, or failed while running"},
 };
 
 const char *vt_stage_name(enum vt_stage stage) { return stage_names[stage]; }

@@ -38,6 +38,7 @@ enum vt_event {
     VT_EVENT_REFUSED_KEY,     /* requests without a key that fits */
     VT_EVENT_MODEL_CHANGES,
     VT_EVENT_MODEL_FAILURES, /* changes that left the old models in service */
+    VT_EVENT_FALLBACKS,      /* back ends passed over or given up */
     VT_EVENTS
 };
 

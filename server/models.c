@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "server_internal.h"
 
 static const struct {
@@ -59,30 +60,55 @@ static bool has_role(const struct vt_model_choice *choice, enum vt_role role) {
 
 enum { MOST_LIVENESS = 4, MOST_PLANS = VT_ROLES + MOST_LIVENESS };
 
-/* Plans found so far, in the order of roles. */
+/* Plans found so far, in the order of roles, each with the one that takes over where its back end fails, or NULL. */
 struct plans {
-    char *paths[MOST_PLANS];
+    const char *backend, *fallback; /* names; NULL: nothing to fall back on */
+    char *paths[MOST_PLANS], *fallbacks[MOST_PLANS];
     size_t count;
 };
+
+static void free_plans(struct plans *plans) {
+    for (size_t i = 0; i < plans->count; i++) {
+        free(plans->paths[i]);
+        free(plans->fallbacks[i]);
+    }
+    plans->count = 0;
+}
+
+/* Both plans are there before the models serve: nothing is built in the middle of a request. */
+static enum vultus_status build_plans(
+    struct vt_server *server, struct vt_plan_wanted *wanted, struct plans *plans, struct vultus_error *error) {
+    struct vt_builder *builder = &server->keeper.builder;
+    char **path = &plans->paths[plans->count], **fallback = &plans->fallbacks[plans->count];
+    *path = *fallback = NULL;
+    wanted->backend = plans->backend;
+    enum vultus_status status = vt_builder_run(builder, wanted, path, error);
+    wanted->backend = plans->fallback;
+    if (!status && plans->fallback) status = vt_builder_run(builder, wanted, fallback, error);
+    if (status) free(*path);
+    return status;
+}
 
 /* Adds the plan of a model, building it where it is missing. */
 static enum vultus_status add_plan(struct vt_server *server, const struct vt_model_choice *choice, enum vt_role role,
     const char *name, struct plans *plans, char **stem, struct vultus_error *error) {
-    char *path = NULL, *plan = NULL;
+    char *path = NULL;
     enum vultus_status status = server->host->find_model(server->host->context, role, name, &path, error);
+    if (status) return status;
     bool detects = role == VT_ROLE_DETECTOR;
     struct vt_plan_wanted wanted = {.model = path,
         .precision = choice->precision,
         .width = detects ? choice->width : 0,
         .height = detects ? choice->height : 0,
         .max_batch = choice->max_batch};
-    if (!status && vultus_is_plan(path))
-        plan = strdup(path);
-    else if (!status)
-        status = vt_builder_run(&server->keeper.builder, &wanted, &plan, error);
-    if (!status && !plan) status = vt_fail_memory(error, "a path", strlen(path));
+    if (vultus_is_plan(path)) {
+        plans->fallbacks[plans->count] = NULL;
+        if (!(plans->paths[plans->count] = strdup(path))) status = vt_fail_memory(error, "a path", strlen(path));
+    } else {
+        status = build_plans(server, &wanted, plans, error);
+    }
+    if (!status) plans->count++;
     if (!status && !*stem) *stem = vt_path_stem(path);
-    if (!status) plans->paths[plans->count++] = plan;
     free(path);
     return status;
 }
@@ -109,7 +135,10 @@ static enum vultus_status open_pipeline(
     struct vt_server *server, struct vt_models *models, const struct plans *plans, struct vultus_error *error) {
     struct vultus_pipeline_options options = {.detector = plans->paths[0],
         .recogniser = plans->paths[1],
+        .detector_build.fallback_plan = plans->fallbacks[0],
+        .recogniser_build.fallback_plan = plans->fallbacks[1],
         .attribute_models = (const char *const *)plans->paths + 2,
+        .attribute_fallback_plans = (const char *const *)plans->fallbacks + 2,
         .n_attribute_models = plans->count - 2,
         .batching = {true, models->choice.max_batch, models->choice.max_delay_us}};
     return vultus_pipeline_open(server->runtime, &options, &models->pipeline, error);
@@ -145,10 +174,10 @@ static void close_models(struct vt_models *models) {
     free(models);
 }
 
-static enum vultus_status open_models(struct vt_server *server, const struct vt_model_choice *choice,
+/* With plans for one back end. */
+static enum vultus_status open_for(struct vt_server *server, const struct vt_model_choice *choice, struct plans *plans,
     struct vt_models **out, struct vultus_error *error) {
     struct vt_models *models = calloc(1, sizeof *models);
-    struct plans plans = {.count = 0};
     if (!models) return vt_fail_memory(error, "models", sizeof *models);
     models->choice = *choice;
     models->users = 1;
@@ -157,15 +186,43 @@ static enum vultus_status open_models(struct vt_server *server, const struct vt_
     for (int r = 0; !status && r < VT_ROLES; r++) {
         if (!has_role(choice, (enum vt_role)r)) continue;
         models->attributes |= roles[r].attribute;
-        status = add_plans(server, models, (enum vt_role)r, &plans, error);
+        status = add_plans(server, models, (enum vt_role)r, plans, error);
     }
-    if (!status) status = open_pipeline(server, models, &plans, error);
+    if (!status) status = open_pipeline(server, models, plans, error);
     if (!status) status = warm(models, error);
-    for (size_t i = 0; i < plans.count; i++) free(plans.paths[i]);
+    free_plans(plans);
     if (status)
         close_models(models);
     else
         *out = models;
+    return status;
+}
+
+/* By the first back end of the order that takes all of them; the order's usable part begins with the one that was
+ * chosen.
+ */
+static enum vultus_status open_models(struct vt_server *server, const struct vt_model_choice *choice,
+    struct vt_models **out, struct vultus_error *error) {
+    const struct vultus_backends *order = &server->backends;
+    struct vt_backends backends = {.n_skipped = 0};
+    enum vultus_status status = VULTUS_OK;
+    bool strict = vt_setting_integer(server, VT_KEY_STRICT);
+    for (size_t i = 0; i < order->n_skipped; i++)
+        vt_backends_skip(&backends, order->skipped[i].name, order->skipped[i].reason);
+    for (size_t i = order->n_skipped; i < order->n_order; i++) {
+        bool last = strict || i + 1 == order->n_order;
+        struct plans plans = {.backend = order->order[i], .fallback = last ? NULL : order->order[i + 1]};
+        struct vultus_error failure;
+        status = open_for(server, choice, &plans, out, &failure);
+        if (status && last) return vt_fail(error, status, "%s", failure.text);
+        if (!status) break;
+        vt_backends_skip(&backends, order->order[i], failure.text);
+    }
+    for (size_t i = order->n_skipped; i < backends.n_skipped; i++)
+        vt_log(VT_LOG_WARN, "back end %s is skipped: %s", backends.skipped[i].name, backends.skipped[i].reason);
+    vt_count(&server->metrics, VT_EVENT_FALLBACKS, backends.n_skipped);
+    backends.used = (*out)->info.detector_backend;
+    (*out)->backends = backends;
     return status;
 }
 

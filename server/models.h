@@ -3,7 +3,9 @@
 #define VT_SERVER_MODELS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
+#include "backends.h"
 #include "builder.h"
 #include "server.h"
 
@@ -23,9 +25,11 @@ struct vt_models {
     struct vt_model_choice choice;
     struct vultus_pipeline *pipeline;
     struct vultus_pipeline_info info;
-    char *stems[VT_ROLES]; /* names of the models' files; NULL where there is none */
-    unsigned attributes;   /* that can be told, bits of enum vultus_attribute */
-    size_t users;          /* private to models.c */
+    char *stems[VT_ROLES];       /* names of the models' files; NULL where there is none */
+    unsigned attributes;         /* that can be told, bits of enum vultus_attribute */
+    struct vt_backends backends; /* as the models were opened; vt_backends_now tells what holds */
+    _Atomic bool failure_counted;
+    size_t users; /* private to models.c */
 };
 
 /* Those in service. Zero it. */

@@ -42,9 +42,12 @@ static enum vultus_status start_runtime(struct vt_server *server, struct vultus_
     const char *plans = vt_setting_string(server, VT_KEY_PLANS);
     struct vultus_runtime_options options = {.threads = (int)vt_setting_integer(server, VT_KEY_THREADS),
         .plan_directory = *plans ? plans : NULL,
+        .backends = vt_setting_string(server, VT_KEY_BACKENDS),
+        .strict = vt_setting_integer(server, VT_KEY_STRICT),
         .max_picture_bytes = (size_t)vt_setting_integer(server, VT_KEY_MAX_PICTURE_BYTES),
         .max_picture_pixels = vt_setting_integer(server, VT_KEY_MAX_PICTURE_PIXELS)};
-    return vultus_runtime_create(&options, &server->runtime, error);
+    enum vultus_status status = vultus_runtime_create(&options, &server->runtime, error);
+    return status ? status : vultus_choose_backend(server->runtime, &server->backends, error);
 }
 
 static enum vultus_status start(struct vt_server *server, struct vultus_error *error) {

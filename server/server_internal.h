@@ -22,6 +22,7 @@ struct vt_server {
     pthread_mutex_t reloading;
     const struct vt_serve_host *host;
     struct vultus_runtime *runtime;
+    struct vultus_backends backends; /* as they were chosen at the start */
     struct vt_model_keeper keeper;
     struct vt_workers *workers;
     struct vt_fetcher *fetcher;

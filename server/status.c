@@ -3,18 +3,30 @@
 #include <string.h>
 
 #include "answers.h"
+#include "backends.h"
 #include "base/clock.h"
 #include "server_internal.h"
 
 /*
- * GET /v1/status: what `vultus doctor` says of back ends, processor and picture formats, without the folders of this
- * machine, and for how long the server has been up.
+ * GET /v1/status: what `vultus doctor` says of back ends, processor, GPUs and picture formats, without the folders of
+ * this machine, which back end answers, and for how long the server has been up.
  */
 
 static int write_text(const char *text, size_t size, void *body) {
     struct vt_strbuf *out = body;
     vt_strbuf_append(out, text, size);
     return out->failed ? -1 : 0;
+}
+
+/* What holds now of the order of back ends; NULL when out of memory. */
+static json_t *order_json(struct vt_request *request) {
+    struct vt_backends backends;
+    struct vt_strbuf text = {0};
+    vt_backends_now(request->server, request->models, &backends);
+    vt_backends_write(request->server, &backends, &text);
+    json_t *order = text.failed ? NULL : json_loadb(text.text, text.length, 0, NULL);
+    vt_strbuf_fini(&text);
+    return order;
 }
 
 void vt_answer_v1_status(struct vt_request *request) {
@@ -28,11 +40,14 @@ void vt_answer_v1_status(struct vt_request *request) {
         return;
     }
     json_t *all = json_loads(report, 0, NULL), *answer = json_object();
+    json_t *gpus = json_object_get(json_object_get(json_object_get(all, "nvidia"), "nvml"), "gpus");
     double uptime = (double)(vt_now_ns() - server->start_ns) * 1e-9;
     int failed = json_object_set_new(answer, "version", json_string(vultus_version()));
     failed |= json_object_set_new(answer, "uptime_seconds", json_real(uptime));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         failed |= json_object_set(answer, kept[i], json_object_get(all, kept[i]));
+    failed |= json_object_set_new(answer, "backend_order", order_json(request));
+    failed |= json_object_set_new(answer, "gpus", gpus ? json_incref(gpus) : json_array());
     failed |= json_dump_callback(answer, write_text, &request->response.body, JSON_COMPACT);
     json_decref(answer);
     json_decref(all);

@@ -109,6 +109,19 @@ def vultus(build, plans):
 
 
 @pytest.fixture(scope='session')
+def gpu(build):
+    """gpu('sm90', module='good', nvml='', ...): the environment of a machine with that GPU, none of which is real."""
+    folder = build / 'tests/nvidia'
+    if not (folder / 'libcuda.so.1').exists():
+        pytest.skip('this build does not look for GPUs')
+
+    def environment(kind='sm90', module='good', nvml='', **more):
+        path = folder / f'libmodule_{module}.so' if '/' not in str(module) else module
+        return {'LD_LIBRARY_PATH': str(folder), 'VULTUS_FAKE_GPU': kind, 'VULTUS_CUDA_MODULE': str(path), 'VULTUS_FAKE_NVML': nvml, **more}
+    return environment
+
+
+@pytest.fixture(scope='session')
 def models(root):
     """The detector and the recogniser, as arguments."""
     folder, names = root / 'models/starter', ('starter_det', 'starter_rec')

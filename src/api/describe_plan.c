@@ -40,7 +40,9 @@ const char *vt_api_step_op(const struct vt_plan_step *step) {
 struct vt_tactic_info vt_api_describe_tactic(const struct vt_plan *plan, const char *tactic) {
     const struct vt_backend *backend = vt_backend_find(plan->key.backend);
     struct vt_tactic_info info;
-    return backend && backend->describe_tactic(tactic, &info) ? info : (struct vt_tactic_info){"", ""};
+    return backend && backend->describe_tactic && backend->describe_tactic(tactic, &info)
+               ? info
+               : (struct vt_tactic_info){"", ""};
 }
 
 static json_t *choices_json(const struct vt_plan *plan, const struct vt_plan_step *step) {

@@ -64,8 +64,9 @@ static enum vultus_status read_order(
     if (strict && !vt_key_read_switch(strict, &on))
         return vt_fail(error, VULTUS_ERROR_INVALID, "VULTUS_STRICT is \"%.32s\"; it takes on or off", strict);
     runtime->strict = options->strict || on;
-    runtime->order_is_default = !text;
-    return vt_backend_order_read(text ? text : VT_DEFAULT_ORDER, &runtime->order, error);
+    if (!text) text = VT_DEFAULT_ORDER;
+    runtime->order_is_default = strcmp(text, VT_DEFAULT_ORDER) == 0;
+    return vt_backend_order_read(text, &runtime->order, error);
 }
 
 enum vultus_status vultus_runtime_create(

@@ -41,7 +41,8 @@ static bool is_in_build_tree(const char *folder) {
 /* A bare name would make the loader look in the system's folders. */
 static char *named_module(const char *name) {
     char *path = realpath(name, NULL);
-    return path ? path : vt_path_join(*name == '/' ? "" : ".", name);
+    if (path) return path;
+    return strchr(name, '/') ? strdup(name) : vt_path_join(".", name);
 }
 
 char *vt_module_find(const char *file, const char *variable, const char *built) {

@@ -40,11 +40,8 @@ static enum vultus_status run(struct vt_executable *executable, const void *cons
 
 static struct vt_backend backend;
 
-#ifndef FAKE_SYMBOL
-#define FAKE_SYMBOL vultus_backend_module_1
-#endif
-extern struct vt_backend_module FAKE_SYMBOL;
-__attribute__((visibility("default"))) struct vt_backend_module FAKE_SYMBOL = {.backend = &backend};
+extern struct vt_backend_module vultus_backend_module_1;
+__attribute__((visibility("default"))) struct vt_backend_module vultus_backend_module_1 = {.backend = &backend};
 
 __attribute__((constructor)) static void fill(void) {
     backend = vt_backend_cpu;
@@ -52,9 +49,5 @@ __attribute__((constructor)) static void fill(void) {
     backend.probe = probe;
     backend.create = create;
     backend.run = run;
-#ifdef FAKE_BUILD
-    FAKE_SYMBOL.build = FAKE_BUILD;
-#else
-    FAKE_SYMBOL.build = vt_backend_build();
-#endif
+    vultus_backend_module_1.build = vt_backend_build();
 }

@@ -71,7 +71,9 @@ static void read_memory(struct device *device, struct vt_nvml_gpu *gpu) {
     gpu->memory_total = (int64_t)memory.total;
 }
 
-static double reading(int result, unsigned value, unsigned most) { return result || value > most ? -1 : value; }
+static double reading(int result, unsigned value, unsigned most) {
+    return result || value > most ? -1.0 : (double)value;
+}
 
 static void read_gpu(struct device *device, struct vt_nvml_gpu *gpu) {
     char name[sizeof gpu->name] = "";
