@@ -101,5 +101,11 @@ void vt_backends_measure(const struct vt_server *server, const struct vt_backend
     for (size_t i = 0; i < server->backends.n_order; i++)
         vt_strbuf_printf(out, "vultus_backend_usable{backend=\"%s\"} %d\n", server->backends.order[i],
             !is_skipped(backends, server->backends.order[i]));
+    vt_metrics_head(out, "vultus_backend_skipped_info", "gauge", "why back ends of the order are not in use");
+    for (size_t i = 0; i < backends->n_skipped; i++) {
+        vt_strbuf_printf(out, "vultus_backend_skipped_info{backend=\"%s\",reason=", backends->skipped[i].name);
+        add_text(out, backends->skipped[i].reason);
+        vt_strbuf_puts(out, "} 1\n");
+    }
     add_gpus(server, out);
 }

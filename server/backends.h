@@ -34,7 +34,7 @@ void vt_backends_header(const struct vt_backends *backends, char *text, size_t s
 /* {"order": [...], "strict": ..., "used": ..., "skipped": [{"name": ..., "reason": ...}]} */
 void vt_backends_write(const struct vt_server *server, const struct vt_backends *backends, struct vt_strbuf *out);
 
-/* vultus_backend_usable, and what is read of GPUs, for Prometheus. */
+/* vultus_backend_usable, vultus_backend_skipped_info, and what is read of GPUs, for Prometheus. */
 void vt_backends_measure(const struct vt_server *server, const struct vt_backends *backends, struct vt_strbuf *out);
 
 #endif

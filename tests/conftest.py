@@ -90,7 +90,7 @@ class Program:
     def fails(self, *arguments, **more):
         """Exit code 1 and one sentence; returns it."""
         done = self(*arguments, code=1, **more)
-        lines = [line for line in done.err.splitlines() if not line.startswith(('vultus: taking the', 'vultus: building '))]
+        lines = [line for line in done.err.splitlines() if not line.startswith(('vultus: taking the', 'vultus: building ', 'vultus: info: '))]
         assert len(lines) == 1 and lines[0].startswith('vultus: ') and len(lines[0]) > 20, done.err
         return lines[0]
 

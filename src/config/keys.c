@@ -38,7 +38,7 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
     [VT_KEY_BACKENDS] = {"backends", VT_KIND_CHOICES, "tensorrt,cuda,cpu", "tensorrt|cuda|cpu|trt|onnx", 0, 0,
         "INFERENCE_BACKEND", "back ends in the order in which they are tried, separated by commas"},
     [VT_KEY_STRICT] = {"strict", VT_KIND_SWITCH, "off", "on|off", 0, 0, "",
-        "the first of the back ends or none: the server does not start instead of falling back"},
+        "the first of the back ends or none, instead of falling back"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
     [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "48", "N", 1, 1024, "",

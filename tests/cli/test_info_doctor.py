@@ -162,7 +162,7 @@ def test_names_that_are_no_text(vultus, tmp_path):
 
 def test_doctor(vultus, plans):
     about = json.loads(vultus('doctor', '--json').out)
-    assert set(about) == {'version', 'compiler', 'cpu', 'backends', 'codecs', 'model_pulls', 'plan_cache'}
+    assert set(about) == {'version', 'compiler', 'cpu', 'backends', 'backend_order', 'nvidia', 'codecs', 'model_pulls', 'plan_cache'}
     assert set(about['cpu']) == {'model', 'features', 'arch', 'processors', 'threads'}
     assert about['plan_cache']['directory'] == str(plans) and about['plan_cache']['plans'] >= 0
     by_name = {b['name']: b for b in about['backends']}

@@ -38,7 +38,7 @@ def form(*parts):
 def test_info(server):
     """Fact 1.9."""
     info = server.get('/info').json()
-    assert list(info) == ['version', 'tensorrt_version', 'log_level', 'models', 'defaults']
+    assert list(info) == ['version', 'tensorrt_version', 'log_level', 'models', 'defaults', 'backend_order']
     assert list(info['models']) == ['inference_backend', 'det_name', 'rec_name', 'max_size', 'ga_name', 'mask_detector', 'rec_batch_size',
                                     'det_batch_size', 'force_fp16', 'triton_uri']
     assert list(info['defaults']) == ['return_face_data', 'return_landmarks', 'extract_embedding', 'extract_ga', 'detect_masks', 'det_thresh',

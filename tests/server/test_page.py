@@ -73,7 +73,7 @@ def test_headers_of_the_files(server):
 def test_status_without_folders(server, vultus):
     status = server.get('/v1/status').json()
     known = json.loads(vultus('doctor', '--json').out)
-    assert list(status) == ['version', 'uptime_seconds', 'cpu', 'backends', 'codecs']
+    assert list(status) == ['version', 'uptime_seconds', 'cpu', 'backends', 'codecs', 'backend_order', 'gpus']
     assert status['uptime_seconds'] > 0
     for key in ('version', 'backends', 'codecs'):
         assert status[key] == known[key]

@@ -68,6 +68,9 @@ static void wrong_files(void **state) {
     fails("port: many\n", "vultus.yaml:1: port is \"many\"; it takes a whole number from 0 to 65535");
     fails("port: 70000\n", "70000");
     fails("access_log: perhaps\n", "on|off");
+    fails("backends: cuda,abacus\n", "tensorrt|cuda|cpu|trt|onnx");
+    fails("backends: ''\n", "backends is \"\"");
+    fails("strict: maybe\n", "on|off");
     fails("- port\n", "some/vultus.yaml:1: the file must be a list of");
     fails("port: [1]\n", "a key's value must be a word or a number");
     fails("a:\n  b:\n    c: 1\n", "must be a word");
@@ -88,8 +91,8 @@ static void stronger_sources_win_in_any_order(void **state) {
 static void variables_of_insightface_rest(void **state) {
     (void)state;
     static const char *const pairs[][2] = {{"DET_NAME", "a"}, {"GA_MODEL", "b"}, {"MAX_SIZE", "[1280, 640]"},
-        {"DEF_RETURN_LANDMARKS", "True"}, {"ROOT_IMAGES_DIR", "/somewhere"}, {"IFR_VERSION", "v1"},
-        {"FORCE_FP16", "x"}};
+        {"DEF_RETURN_LANDMARKS", "True"}, {"ROOT_IMAGES_DIR", "/somewhere"}, {"IFR_VERSION", "v1"}, {"FORCE_FP16", "x"},
+        {"INFERENCE_BACKEND", "trt"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) setenv(pairs[i][0], pairs[i][1], 1);
     setenv("VULTUS_GENDERAGE", "ours", 1);
     assert_int_equal(vt_configuration_read_environment(&configuration, &error), VULTUS_OK);
@@ -99,6 +102,7 @@ static void variables_of_insightface_rest(void **state) {
     assert_int_equal(value(VT_KEY_DEFAULT_LANDMARKS)->integer, 1);
     assert_string_equal(value(VT_KEY_IMAGES_ROOT)->text, "/somewhere");
     assert_string_equal(value(VT_KEY_SHOWN_VERSION)->text, "v1");
+    assert_string_equal(value(VT_KEY_BACKENDS)->text, "trt");
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) unsetenv(pairs[i][0]);
     unsetenv("VULTUS_GENDERAGE");
 }

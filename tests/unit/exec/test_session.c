@@ -333,6 +333,29 @@ static void test_rank_without_room_for_the_batch(void **state) {
     expect_refusal(&n, VULTUS_ERROR_UNSUPPORTED, "rank 8");
 }
 
+static void test_what_stands_by_is_of_the_same_network(void **state) {
+    (void)state;
+    struct network n, m;
+    struct vt_engine *engine = make_engine(&n, NULL), *other = make_engine(&m, NULL);
+    struct vt_plan *plan = (struct vt_plan *)vt_engine_plan(other);
+    struct vultus_error error = {0};
+    strcpy(plan->key.model_sha256, "another");
+    assert_int_equal(vt_engine_set_fallback(engine, other, &error), VULTUS_ERROR_MISMATCH);
+    strcpy(plan->key.model_sha256, vt_engine_plan(engine)->key.model_sha256);
+    plan->max_batch--;
+    assert_int_equal(vt_engine_set_fallback(engine, other, &error), VULTUS_ERROR_MISMATCH);
+    plan->max_batch++;
+    plan->values[plan->inputs[0]].dims[1]++;
+    assert_int_equal(vt_engine_set_fallback(engine, other, &error), VULTUS_ERROR_MISMATCH);
+    plan->values[plan->inputs[0]].dims[1]--;
+    assert_int_equal(vt_engine_set_fallback(engine, other, &error), VULTUS_OK);
+    assert_string_equal(vt_engine_backend(engine), "cpu");
+    assert_null(vt_engine_failure(engine));
+    vt_engine_destroy(engine);
+    builder_fini(&n.b);
+    builder_fini(&m.b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
@@ -346,6 +369,7 @@ int main(void) {
         cmocka_unit_test(test_plan_of_another_build),
         cmocka_unit_test(test_unknown_tactic),
         cmocka_unit_test(test_rank_without_room_for_the_batch),
+        cmocka_unit_test(test_what_stands_by_is_of_the_same_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,9 @@ def test_a_gpu_that_fails_while_it_serves(start, gpu, small, folder, picture, on
         assert usable(server) == {'tensorrt': 0, 'cuda': 0, 'cpu': 1}
         assert server.metric('vultus_backend_fallbacks_total') == 2 and server.metric('vultus_model_info', backend='cpu') >= 1
         assert [line for line in server.messages if 'takes over for' in line and FALLEN in line]
+        [shown] = [backend for backend in server.get('/v1/status').json()['backends'] if backend['name'] == 'cuda']
+        assert (shown['usable'], shown['reason']) == (False, FALLEN)
+        assert server.metric('vultus_backend_skipped_info', backend='cuda', reason=FALLEN) == 1
         assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
