@@ -11,7 +11,7 @@
 /* What a back end says of itself on this machine. */
 struct vt_backend_report {
     bool usable;
-    bool absent;                    /* not usable because it is no part of this installation */
+    bool absent;                    /* not usable because what it needs was never installed here */
     char reason[VT_BACKEND_REASON]; /* why not, or a note */
     char arch[32];                  /* of plan names: "avx512" */
     char device[96];                /* "AMD EPYC ..." */

@@ -26,7 +26,7 @@ bool vt_backend_order_has(const struct vt_backend_order *order, const char *name
 struct vt_backend_skipped {
     const char *name;
     char reason[VT_BACKEND_REASON];
-    bool absent; /* it is no part of this installation */
+    bool absent; /* as of the report */
 };
 
 struct vt_backend_choice {

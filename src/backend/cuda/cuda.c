@@ -20,7 +20,8 @@ static struct {
 } cuda = {.once = PTHREAD_ONCE_INIT};
 
 static void probe(struct vt_backend_report *report) {
-    *report = (struct vt_backend_report){.usable = cuda.module != NULL, .absent = !cuda.module_path};
+    bool absent = !cuda.module_path || vt_cuda_survey()->driver_absent;
+    *report = (struct vt_backend_report){.usable = cuda.module != NULL, .absent = absent};
     snprintf(report->reason, sizeof report->reason, "%s", cuda.reason);
     if (!cuda.module) return;
     const struct vt_cuda_survey *survey = vt_cuda_survey();

@@ -54,7 +54,7 @@ enum vultus_status vt_cuda_driver_open(struct vt_cuda_driver *out, struct vultus
     void *library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
     char why[160];
     if (!library)
-        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "the NVIDIA driver's library cannot be loaded: %s",
+        return vt_fail(error, VULTUS_ERROR_NOT_FOUND, "the NVIDIA driver's library cannot be loaded: %s",
             vt_dlopen_failure(why, sizeof why));
     const char *missing = resolve(library, out);
     if (missing)

@@ -60,7 +60,8 @@ struct vt_cuda_driver {
 
 /*
  * Loads the library, checks its version and initialises it. It stays loaded for as long as the process lives, as its
- * threads do. UNSUPPORTED says why CUDA cannot be had; out->version is then the driver's if it told it, else 0.
+ * threads do. NOT_FOUND: there is no such library, as on machines without a GPU; UNSUPPORTED says why else CUDA cannot
+ * be had, and out->version is then the driver's if it told it, else 0.
  */
 enum vultus_status vt_cuda_driver_open(struct vt_cuda_driver *out, struct vultus_error *error);
 

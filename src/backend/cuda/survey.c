@@ -124,7 +124,9 @@ static void make(void) {
     struct vt_cuda_driver driver;
     struct vultus_error error;
     result.chosen = -1;
-    if (vt_cuda_driver_open(&driver, &error))
+    enum vultus_status status = vt_cuda_driver_open(&driver, &error);
+    result.driver_absent = status == VULTUS_ERROR_NOT_FOUND;
+    if (status)
         take_reason(result.reason, &error);
     else
         look_at_devices(&driver, &result);

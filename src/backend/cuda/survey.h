@@ -22,6 +22,7 @@ struct vt_cuda_device {
 };
 
 struct vt_cuda_survey {
+    bool driver_absent; /* there is no NVIDIA driver on this machine */
     int driver_version; /* 12040 for CUDA 12.4; 0: not known */
     int count;
     struct vt_cuda_device devices[VT_CUDA_MOST_DEVICES];
