@@ -47,7 +47,9 @@ static enum vultus_status start_runtime(struct vt_server *server, struct vultus_
         .max_picture_bytes = (size_t)vt_setting_integer(server, VT_KEY_MAX_PICTURE_BYTES),
         .max_picture_pixels = vt_setting_integer(server, VT_KEY_MAX_PICTURE_PIXELS)};
     enum vultus_status status = vultus_runtime_create(&options, &server->runtime, error);
-    return status ? status : vultus_choose_backend(server->runtime, &server->backends, error);
+    if (!status) status = vultus_choose_backend(server->runtime, &server->backends, error);
+    if (!status) vultus_gpus(server->runtime, NULL, 0); /* loads what reads them before a request waits for it */
+    return status;
 }
 
 static enum vultus_status start(struct vt_server *server, struct vultus_error *error) {

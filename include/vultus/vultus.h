@@ -102,8 +102,8 @@ struct vultus_gpu {
     double graphics_mhz, memory_mhz; /* clocks */
 };
 /*
- * Reads at most `most` GPUs now and returns how many. None where there is no such library, and where the runtime's
- * order does not name cuda. The first call loads the library, which may take some 10 ms.
+ * Reads at most `most` GPUs now and returns how many. None where there is no such library or no module of CUDA kernels,
+ * and where the runtime's order does not name cuda. The first call loads the library, which may take some 10 ms.
  */
 VULTUS_API size_t vultus_gpus(const struct vultus_runtime *runtime, struct vultus_gpu *out, size_t most);
 

@@ -62,7 +62,7 @@ json_t *vt_api_nvidia_json(const struct vultus_runtime *runtime) {
 }
 
 size_t vultus_gpus(const struct vultus_runtime *runtime, struct vultus_gpu *out, size_t most) {
-    if (!runtime || !vt_backend_order_has(&runtime->order, "cuda")) return 0;
+    if (!runtime || !vt_backend_order_has(&runtime->order, "cuda") || !vt_cuda_module_path()) return 0;
     struct vt_nvml_state state;
     vt_nvml_read(&state);
     for (size_t i = 0; i < state.count && i < most; i++) {

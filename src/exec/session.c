@@ -53,7 +53,12 @@ static enum vultus_status check_machine(
     if (!report.usable)
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan is for back end %s, which is not usable here: %s",
             backend->name, report.reason);
-    return strcmp(backend->name, "cpu") == 0 ? check_processor(plan, error) : VULTUS_OK;
+    if (strcmp(backend->name, "cpu") == 0) return check_processor(plan, error);
+    /* Kernels and packed weights were chosen for one architecture. A plan made in memory may name none. */
+    if (plan->key.arch[0] && strcmp(plan->key.arch, report.arch) != 0)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's arch is %s, and %s is %s; build the plan for it",
+            plan->key.arch, report.device, report.arch);
+    return VULTUS_OK;
 }
 
 /* A value without a batch axis gets one in front. */

@@ -190,6 +190,7 @@ def test_plans_by_back_end(vultus, gpu, tiny, tmp_path):
     assert 'the plan is for back end cuda, which is not usable here: ' in vultus.fails('bench', ours['path'])
     assert 'CUDA 11.8' in vultus.fails('bench', ours['path'], environment=gpu('old')).splitlines()[-1]
     assert json.loads(vultus('info', ours['path'], '--json').out)['key']['arch'] == 'sm90'
+    assert 'the plan\'s arch is sm90, and NVIDIA H100 80GB is sm80; build' in vultus.fails('bench', ours['path'], environment=gpu('sm80'))
 
 
 @pytest.mark.parametrize('command', [['build'], ['bench', '--quiet'], ['compare']])

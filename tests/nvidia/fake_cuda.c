@@ -79,7 +79,7 @@ int cuDeviceGetName(char *name, int size, int device) {
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     int volta = pretends("sm70") || (pretends("two") && device == 0);
     if (pretends("mute")) return UNKNOWN;
-    if (attribute == MAJOR) *value = pretends("hostile") ? -7 : volta ? 7 : 9;
+    if (attribute == MAJOR) *value = pretends("hostile") ? -7 : volta ? 7 : pretends("sm80") ? 8 : 9;
     if (attribute == MINOR) *value = pretends("hostile") ? 0x7fffffff : 0;
     if (attribute == COMPUTE_MODE) *value = pretends("prohibited") ? MODE_PROHIBITED : 0;
     return SUCCESS;
