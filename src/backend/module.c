@@ -2,7 +2,7 @@
 #include "backend/module.h"
 
 #include <dlfcn.h>
-#include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,10 @@
 /* malloc'd folder of the program, or of the shared library that this code is in; NULL: not known. */
 static char *own_folder(void) {
     Dl_info info;
-    if (!dladdr((const void *)vt_module_find, &info) || !info.dli_fname) return NULL;
-    char *path = realpath(info.dli_fname, NULL);
-    /* Of a program the loader tells the name it was called by. */
-    if (!path) path = realpath("/proc/self/exe", NULL);
+    struct link_map *map;
+    if (!dladdr1((const void *)vt_module_find, &info, (void **)&map, RTLD_DL_LINKMAP)) return NULL;
+    /* Of the program itself the loader knows only what it was called, which may be anything in the current folder. */
+    char *path = realpath(*map->l_name ? map->l_name : "/proc/self/exe", NULL);
     char *folder = path ? vt_path_directory(path) : NULL;
     free(path);
     return folder;

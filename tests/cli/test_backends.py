@@ -2,6 +2,9 @@
 """Back ends in order: which is used, which are skipped and why, on machines with and without a GPU (tests/nvidia pretends one)."""
 import json
 import pathlib
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -81,6 +84,29 @@ def test_modules_that_are_none(vultus, gpu, tmp_path):
         assert part in reason and str(tmp_path) not in reason
     reason = named(doctor(vultus, environment=gpu(VULTUS_FAKE_MODULE='probe'))['backends'], 'cuda')['reason']
     assert reason == 'the library of convolutions is missing'
+
+
+@pytest.mark.parametrize('place', ['bin/vultus', 'LIBDIR/vultus'])
+def test_where_the_module_is(vultus, gpu, build, tmp_path, place):
+    """Beside the program or in its library folder, wherever the tree was moved; not in the current folder."""
+    libdir = re.search(r'VT_LIBRARY_FOLDER "(.*)"', (build / 'config.h').read_text()).group(1)
+    environment = {**vultus.environment, **gpu()}
+    module = environment.pop('VULTUS_CUDA_MODULE')
+    program, folder = tmp_path / 'bin/vultus-moved', tmp_path / place.replace('LIBDIR', libdir)
+    elsewhere = tmp_path / 'elsewhere'
+    for new in (program.parent, folder, elsewhere / 'vultus'):
+        new.mkdir(parents=True, exist_ok=True)
+    shutil.copy(vultus.path, program)
+    shutil.copy(module, elsewhere / 'vultus/libvultus_cuda.so')
+
+    def used(**more):
+        done = subprocess.run(['vultus', 'doctor', '--json'], executable=program, cwd=elsewhere, env=environment, capture_output=True, **more)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)['backend_order']['used']
+
+    assert used() == 'cpu'
+    shutil.copy(module, folder / 'libvultus_cuda.so')
+    assert used() == 'cuda'
 
 
 def test_a_gpu(vultus, gpu):
