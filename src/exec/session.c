@@ -208,7 +208,8 @@ static enum vultus_status run_alone(struct vt_engine *engine, const void *const 
     if (!atomic_load(&engine->failed)) {
         struct vultus_error failure = {VULTUS_OK, ""};
         enum vultus_status status = run_here(engine, inputs, outputs, batch, NULL, &failure);
-        if (status != VULTUS_ERROR_BACKEND) return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
+        if (status != VULTUS_ERROR_BACKEND && status != VULTUS_ERROR_MEMORY)
+            return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
         give_up_backend(engine, &failure);
     }
     return run_here(engine->fallback, inputs, outputs, batch, NULL, error);

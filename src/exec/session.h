@@ -37,9 +37,9 @@ enum vultus_status vt_engine_share_batches(
 struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine); /* NULL: runs do not share batches */
 
 /*
- * From then on a run in which the back end fails (BACKEND) is made again by `fallback`, and so are all later ones. It
- * is of the same model and sizes for another back end, else MISMATCH, and belongs to the engine on success. To be
- * called before the first run.
+ * From then on a run in which the back end fails (BACKEND), or has no memory left (MEMORY), is made again by
+ * `fallback`, and so are all later ones. It is of the same model and sizes for another back end, else MISMATCH, and
+ * belongs to the engine on success. To be called before the first run.
  */
 enum vultus_status vt_engine_set_fallback(
     struct vt_engine *engine, struct vt_engine *fallback, struct vultus_error *error);
