@@ -361,6 +361,14 @@ static enum MHD_Result send_answer(struct vt_request *request) {
 
 /* ---------------------------------------------------------------- what libmicrohttpd calls */
 
+/*
+ * libmicrohttpd waits for edges: one that comes for the last bytes and the end together is used up by reading the
+ * bytes, and it would find the end only when the connection has been silent for too long.
+ */
+static bool ends_in_body(const struct vt_request *request) {
+    return request->admitted && strcmp(request->method, "POST") == 0 && vt_request_is_left(request);
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
     const char *version, const char *piece, size_t *piece_size, void **state) {
     struct vt_server *server = context;
@@ -376,10 +384,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         if (!request->response.status) check_key(request);
         if (!request->response.status) admit(request);
         /* A refusal is sent at once, and the connection closed instead of reading the body. */
-        return request->response.status ? send_answer(request) : MHD_YES;
+        if (request->response.status) return send_answer(request);
+        return ends_in_body(request) ? MHD_NO : MHD_YES;
     }
     if (*piece_size > 0) {
-        bool fine = take_piece(request, piece, *piece_size);
+        bool fine = take_piece(request, piece, *piece_size) && !ends_in_body(request);
         *piece_size = 0;
         return fine ? MHD_YES : MHD_NO;
     }

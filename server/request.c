@@ -68,8 +68,7 @@ void vt_request_free(struct vt_request *request) {
     free(request);
 }
 
-/* A connection whose other side has closed it has nobody who reads the answer. */
-static bool client_is_gone(const struct vt_request *request) {
+bool vt_request_is_left(const struct vt_request *request) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct pollfd descriptor = {.fd = info ? info->connect_fd : -1, .events = POLLRDHUP};
@@ -78,7 +77,7 @@ static bool client_is_gone(const struct vt_request *request) {
 
 enum vt_over vt_request_check(const struct vt_request *request) {
     if (vt_now_ns() > request->deadline_ns || atomic_load(&request->server->stopping)) return VT_OVER_LATE;
-    bool gone = request->stream ? vt_stream_is_closed(request->stream) : client_is_gone(request);
+    bool gone = request->stream ? vt_stream_is_closed(request->stream) : vt_request_is_left(request);
     return gone ? VT_OVER_GONE : VT_NOT_OVER;
 }
 

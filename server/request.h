@@ -88,6 +88,8 @@ void vt_request_finish(struct vt_request *request);
 /* Gives back what belongs to the request; for the one who is last to know it. */
 void vt_request_free(struct vt_request *request);
 
+/* Whether the other side has closed the connection, so that nobody reads the answer. Thread-safe. */
+bool vt_request_is_left(const struct vt_request *request);
 /* Whether work for the request makes no sense any more. Thread-safe. */
 enum vt_over { VT_NOT_OVER, VT_OVER_LATE, VT_OVER_GONE };
 enum vt_over vt_request_check(const struct vt_request *request);

@@ -157,6 +157,25 @@ def test_gone_in_the_middle_of_a_body(start, length):
         assert [line['status'] for line in lines if line['path'] == '/v1/extract'] == [499] * len(ways)
 
 
+@pytest.mark.parametrize('how', ['close', 'half'])
+def test_gone_with_the_last_bytes(start, how):
+    """The end of the connection comes together with what was sent, before the server has read any of it."""
+    with start('--idle-timeout', 600, '--body-timeout', 600) as server:
+        head = b'POST /v1/extract HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 1000000\r\n\r\n'
+        tries = 0
+        for sent in (0, 1, 5000, 60000) * 10:
+            connection = socket.create_connection(('127.0.0.1', server.port))
+            connection.sendall(head + b'x' * sent)
+            leave(connection, how)
+            tries += 1
+        end = time.monotonic() + 120
+        while server.metric('vultus_client_gone_total') < tries:
+            assert time.monotonic() < end, 'clients that left are not counted'
+            time.sleep(0.01)
+        settled(server)
+        assert works(server)
+
+
 def test_slow_connections(start):
     """Hundreds that send a byte now and then: others are answered, and the slow ones are closed in the end."""
     wanted = SLOW_CONNECTIONS
