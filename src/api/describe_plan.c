@@ -93,9 +93,9 @@ static void append_value(struct vt_strbuf *text, const struct vt_plan *plan, uin
     vt_strbuf_puts(text, "[");
     for (int i = 0; i < v->rank; i++) vt_strbuf_printf(text, i ? ",%lld" : "%lld", (long long)v->dims[i]);
     vt_strbuf_puts(text, "]");
-    if (v->layout == VT_LAYOUT_BLOCKED)
-        vt_strbuf_printf(text, "c%d+%d,%d,%d,%d%s", v->block, v->pad[0], v->pad[1], v->pad[2], v->pad[3],
-            v->border == VT_PLAN_NONE ? "" : "b");
+    if (v->layout != VT_LAYOUT_PLAIN)
+        vt_strbuf_printf(text, "%s%d+%d,%d,%d,%d%s", v->layout == VT_LAYOUT_CHANNELS_LAST ? "last" : "c", v->block,
+            v->pad[0], v->pad[1], v->pad[2], v->pad[3], v->border == VT_PLAN_NONE ? "" : "b");
 }
 
 /* One line a step: "%12[1,64,56,56]c16+1,1,1,1 = conv(%10[...], ...) name". */

@@ -34,7 +34,8 @@ struct vt_tactic_info {
 
 /* How the compiler asks a back end to run a step. Present in builds with the compiler. */
 struct vt_backend_builder {
-    /* Channels per block of planes of this element type, float32 or bfloat16; 0 when it has no kernels for them. */
+    enum vt_layout planes; /* how its kernels want [1,C,H,W] values: BLOCKED or CHANNELS_LAST */
+    /* Channels per block of planes of this element type; 0 when it has no kernels for them. */
     int (*block)(enum vt_dtype dtype);
     /*
      * Writes the names of tactics that can run `step` of `plan` (shapes, layouts and params set, choices empty), best

@@ -71,6 +71,7 @@ static void fill_key(struct vt_plan *plan, const struct vt_compile_options *opti
 /* The type of activations between the steps that have kernels for them; NONE for an unknown precision. */
 static enum vt_dtype blocked_dtype(const struct vt_compile_options *options) {
     if (!options->precision || strcmp(options->precision, "fp32") == 0) return VT_DTYPE_F32;
+    if (strcmp(options->precision, "fp16") == 0) return VT_DTYPE_F16;
     return strcmp(options->precision, "bf16") == 0 ? VT_DTYPE_BF16 : VT_DTYPE_NONE;
 }
 
@@ -84,6 +85,12 @@ enum vultus_status vt_compile_key(
     fill_key(&plan, options, backend, &report);
     *key = plan.key;
     return VULTUS_OK;
+}
+
+/* Those that a back end has kernels for. */
+static const char *precisions(const struct vt_backend *backend) {
+    bool fp16 = backend->builder->block(VT_DTYPE_F16), bf16 = backend->builder->block(VT_DTYPE_BF16);
+    return fp16 && bf16 ? "fp32, fp16, bf16" : fp16 ? "fp32, fp16" : bf16 ? "fp32, bf16" : "fp32";
 }
 
 enum vultus_status vt_compile_backend(const struct vt_compile_options *options, const struct vt_backend **backend,
@@ -100,8 +107,8 @@ enum vultus_status vt_compile_backend(const struct vt_compile_options *options, 
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build cannot compile for back end %s", name);
     enum vt_dtype dtype = blocked_dtype(options);
     if (dtype == VT_DTYPE_NONE || (*backend)->builder->block(dtype) == 0)
-        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: fp32, bf16",
-            options->precision, name);
+        return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: %s",
+            options->precision, name, precisions(*backend));
     return VULTUS_OK;
 }
 

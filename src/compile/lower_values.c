@@ -129,7 +129,7 @@ static struct vt_plan_value describe(struct vt_lowering *l, const struct vt_valu
         .rank = value->rank,
         .border = VT_PLAN_NONE};
     vt_value_static_dims(value, v.dims);
-    if (layout == VT_LAYOUT_BLOCKED) {
+    if (layout != VT_LAYOUT_PLAIN) {
         v.dtype = l->representations[value->index].float32 ? VT_DTYPE_F32 : l->blocked_dtype;
         v.block = l->block;
     }
@@ -155,7 +155,7 @@ uint32_t vt_lower_view(struct vt_lowering *l, const struct vt_value *value, uint
 static uint32_t add_blocked(
     struct vt_lowering *l, const struct vt_value *value, const int32_t pad[4], const struct vt_value *border) {
     struct vt_representation *r = &l->representations[value->index];
-    struct vt_plan_value v = describe(l, value, VT_LAYOUT_BLOCKED);
+    struct vt_plan_value v = describe(l, value, l->backend->builder->planes);
     if (!v.name || r->n_blocked == VT_MAX_BLOCKED) return VT_PLAN_NONE;
     memcpy(v.pad, pad, sizeof v.pad);
     if (border) {

@@ -142,8 +142,9 @@ static void *activations(const struct vt_plan_value *value, int64_t batch) {
     for (uint64_t i = 0; i < bytes / sizeof(float); i++) {
         state = state * 1664525u + 1013904223u;
         float number = (float)(int32_t)(state >> 8) * 0x1p-24f - 0.25f;
-        if (value->dtype == VT_DTYPE_BF16)
-            ((uint16_t *)data)[2 * i] = ((uint16_t *)data)[2 * i + 1] = vt_f32_to_bf16(number);
+        if (value->dtype == VT_DTYPE_BF16 || value->dtype == VT_DTYPE_F16)
+            ((uint16_t *)data)[2 * i] = ((uint16_t *)data)[2 * i + 1] =
+                value->dtype == VT_DTYPE_BF16 ? vt_f32_to_bf16(number) : vt_f32_to_f16(number);
         else
             ((float *)data)[i] = number;
     }

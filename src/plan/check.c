@@ -27,8 +27,9 @@ static bool border_fits(const struct vt_plan *plan, const struct vt_plan_value *
            border->dtype == VT_DTYPE_F32 && border->bytes / sizeof(float) >= (uint64_t)channels;
 }
 
-static const char *blocked_rule_broken(const struct vt_plan *plan, const struct vt_plan_value *v) {
-    if (v->dtype != VT_DTYPE_F32 && v->dtype != VT_DTYPE_BF16) return "a blocked value must be float32 or bfloat16";
+static const char *planes_rule_broken(const struct vt_plan *plan, const struct vt_plan_value *v) {
+    if (v->dtype != VT_DTYPE_F32 && v->dtype != VT_DTYPE_F16 && v->dtype != VT_DTYPE_BF16)
+        return "a blocked value must be float32, float16 or bfloat16";
     if (v->block > LARGEST_BLOCK || (v->block & (v->block - 1))) return "blocks must be powers of two up to 64";
     for (int i = 0; i < 4; i++)
         if (v->pad[i] > LARGEST_PAD) return "a border must be at most 2^20 wide";
@@ -76,13 +77,13 @@ static enum vultus_status check_value(const struct vt_plan *plan, uint32_t i, st
     const struct vt_plan_value *v = &plan->values[i];
     uint64_t needed;
     if (!v->name) return bad_value(plan, i, "it must have a name", error);
-    if ((unsigned)v->layout > VT_LAYOUT_BLOCKED) return bad_value(plan, i, "its layout is unknown", error);
+    if ((unsigned)v->layout > VT_LAYOUT_CHANNELS_LAST) return bad_value(plan, i, "its layout is unknown", error);
     if ((unsigned)v->storage > VT_STORAGE_CONSTANT) return bad_value(plan, i, "its storage is unknown", error);
     if (v->dtype == VT_DTYPE_NONE || (unsigned)v->dtype >= VT_DTYPE_COUNT || !vt_plan_value_bytes(v, &needed))
         return bad_value(plan, i, "its element type, dims, block and pads must describe addressable memory", error);
     for (int d = v->rank; d < VT_MAX_RANK; d++)
         if (v->dims[d] != 0) return bad_value(plan, i, "dims past its rank must be 0", error);
-    const char *rule = v->layout == VT_LAYOUT_BLOCKED ? blocked_rule_broken(plan, v) : plain_rule_broken(v);
+    const char *rule = v->layout == VT_LAYOUT_PLAIN ? plain_rule_broken(v) : planes_rule_broken(plan, v);
     if (!rule) rule = place_rule_broken(plan, v, needed);
     return rule ? bad_value(plan, i, rule, error) : VULTUS_OK;
 }

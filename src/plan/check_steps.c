@@ -28,11 +28,11 @@ static bool same_dims(const struct vt_plan_value *a, const struct vt_plan_value 
     return true;
 }
 
-/* float32 or blocked bfloat16 [1,C,H,W], nothing empty: what kernels on planes work on. */
+/* float32, or blocked in two bytes, [1,C,H,W], nothing empty: what kernels on planes work on. */
 static bool is_plane(const struct vt_plan_value *v) {
-    bool bf16 = v->dtype == VT_DTYPE_BF16 && v->layout == VT_LAYOUT_BLOCKED;
-    return (v->dtype == VT_DTYPE_F32 || bf16) && v->rank == 4 && v->dims[0] == 1 && v->dims[1] > 0 && v->dims[2] > 0 &&
-           v->dims[3] > 0;
+    bool short_blocked = (v->dtype == VT_DTYPE_BF16 || v->dtype == VT_DTYPE_F16) && v->layout != VT_LAYOUT_PLAIN;
+    return (v->dtype == VT_DTYPE_F32 || short_blocked) && v->rank == 4 && v->dims[0] == 1 && v->dims[1] > 0 &&
+           v->dims[2] > 0 && v->dims[3] > 0;
 }
 
 static bool same_layout(const struct vt_plan_value *a, const struct vt_plan_value *b) {
@@ -42,7 +42,7 @@ static bool same_layout(const struct vt_plan_value *a, const struct vt_plan_valu
 /* A missing operand, or a constant vector for all of the channels of the output's blocks. */
 static bool is_channel_vector(const struct operands *o, const struct vt_plan_value *v, int64_t channels) {
     if (!v) return true;
-    if (o->y->layout == VT_LAYOUT_BLOCKED) channels = (channels - 1) / o->y->block * o->y->block + o->y->block;
+    if (o->y->layout != VT_LAYOUT_PLAIN) channels = (channels - 1) / o->y->block * o->y->block + o->y->block;
     return v->storage == VT_STORAGE_CONSTANT && v->layout == VT_LAYOUT_PLAIN && v->dtype == VT_DTYPE_F32 &&
            v->rank == 1 && v->dims[0] >= channels;
 }
@@ -82,7 +82,7 @@ static const char *window_rule_broken(const struct operands *o) {
     return NULL;
 }
 
-/* Or `y` is float32 where x is bfloat16. */
+/* Or `y` is float32 where x has two bytes. */
 static bool same_blocks(const struct vt_plan_value *x, const struct vt_plan_value *y) {
     return (x->dtype == y->dtype || y->dtype == VT_DTYPE_F32) && x->layout == y->layout && x->block == y->block;
 }
@@ -90,14 +90,14 @@ static bool same_blocks(const struct vt_plan_value *x, const struct vt_plan_valu
 static const char *conv_rule_broken(const struct operands *o) {
     const struct vt_plan_value *x = o->x, *y = o->y, *residual = input(o, 3);
     const struct vt_window *w = &o->step->params.window;
-    if (!is_plane(x) || !is_plane(y) || y->layout != VT_LAYOUT_BLOCKED)
+    if (!is_plane(x) || !is_plane(y) || y->layout == VT_LAYOUT_PLAIN)
         return "it must read and write planes, blocked ones";
     if (!same_blocks(x, y) && (x->layout != VT_LAYOUT_PLAIN || x->dims[1] > MOST_PLAIN_CHANNELS))
         return "its input must be blocked as its output, or plain with at most 4 channels";
     if (x->layout == VT_LAYOUT_PLAIN && w->group != 1) return "a plain input must not be grouped";
     if (w->ceil_mode || w->group < 1 || x->dims[1] % w->group || y->dims[1] % w->group)
         return "its groups must divide the channels, and it must round down";
-    for (int i = 0; i < 4 && x->layout == VT_LAYOUT_BLOCKED; i++)
+    for (int i = 0; i < 4 && x->layout != VT_LAYOUT_PLAIN; i++)
         if (x->pad[i] < w->pad[i]) return "its input's border must be as wide as its padding";
     if (!is_channel_vector(o, input(o, 1), y->dims[1]) || !is_channel_vector(o, input(o, 2), y->dims[1]))
         return "bias and slope must be constant vectors of all its blocks' channels";
@@ -109,7 +109,7 @@ static const char *conv_rule_broken(const struct operands *o) {
 static const char *transposed_rule_broken(const struct operands *o) {
     const struct vt_plan_value *x = o->x, *y = o->y, *residual = input(o, 3);
     const struct vt_window *w = &o->step->params.window;
-    if (!is_plane(x) || !is_plane(y) || y->layout != VT_LAYOUT_BLOCKED || !same_blocks(x, y))
+    if (!is_plane(x) || !is_plane(y) || y->layout == VT_LAYOUT_PLAIN || !same_blocks(x, y))
         return "it must read and write planes of equal blocks";
     if (!in_range(w->kernel, 2, 1) || !in_range(w->stride, 2, 1) || !in_range(w->dilation, 2, 1) ||
         !in_range(w->pad, 4, 0) || w->stride[0] > VT_PLAN_MAX_TRANSPOSED_STRIDE ||

@@ -46,8 +46,8 @@ void vt_plan_destroy(struct vt_plan *plan) {
     free(plan);
 }
 
-/* Blocks, rows and columns with their borders, and channels in a block, as one more tensor. */
-static bool blocked_bytes(const struct vt_plan_value *v, uint64_t *bytes) {
+/* Blocks, rows and columns with their borders, and channels in a block, in whatever order, as one more tensor. */
+static bool planes_bytes(const struct vt_plan_value *v, uint64_t *bytes) {
     int64_t dims[4] = {0, v->dims[2], v->dims[3], v->block}, count;
     if (v->rank != 4 || v->dims[0] != 1 || v->dims[1] < 1 || v->dims[2] < 1 || v->dims[3] < 1 || v->block < 1)
         return false;
@@ -63,7 +63,8 @@ static bool blocked_bytes(const struct vt_plan_value *v, uint64_t *bytes) {
 
 bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes) {
     int64_t count;
-    if (value->layout == VT_LAYOUT_BLOCKED) return blocked_bytes(value, bytes);
+    if (value->layout == VT_LAYOUT_BLOCKED || value->layout == VT_LAYOUT_CHANNELS_LAST)
+        return planes_bytes(value, bytes);
     if (value->layout != VT_LAYOUT_PLAIN || !vt_dims_valid(value->rank, value->dims, value->dtype, &count))
         return false;
     *bytes = (uint64_t)count * vt_dtype_size(value->dtype);

@@ -35,11 +35,12 @@ enum vt_binary_mode { VT_BINARY_ADD, VT_BINARY_MUL, VT_BINARY_SUB, VT_BINARY_DIV
 
 /*
  * PLAIN: dense row-major over dims.
- * BLOCKED, of a float32 or bfloat16 [1,C,H,W] value with block b: [ceil(C/b)][top + H + bottom][left + W + right][b].
- * Channels past C hold finite values that every consumer multiplies by zero weights. The border (pad) is filled by the
- * step that produces the value.
+ * BLOCKED, of a float32, float16 or bfloat16 [1,C,H,W] value with block b:
+ * [ceil(C/b)][top + H + bottom][left + W + right][b]. Channels past C hold finite values that every consumer multiplies
+ * by zero weights. The border (pad) is filled by the step that produces the value.
+ * CHANNELS_LAST, the same but that a pixel's blocks lie together: [top + H + bottom][left + W + right][ceil(C/b)*b].
  */
-enum vt_layout { VT_LAYOUT_PLAIN, VT_LAYOUT_BLOCKED };
+enum vt_layout { VT_LAYOUT_PLAIN, VT_LAYOUT_BLOCKED, VT_LAYOUT_CHANNELS_LAST };
 
 enum vt_storage {
     VT_STORAGE_INPUT,    /* the caller's memory, offset = index of the input */
@@ -55,8 +56,8 @@ struct vt_plan_value {
     enum vt_storage storage;
     int rank;
     int64_t dims[VT_MAX_RANK]; /* logical, of one item */
-    int32_t block;             /* BLOCKED: channels per block */
-    int32_t pad[4];            /* BLOCKED: top, left, bottom, right */
+    int32_t block;             /* not PLAIN: channels per block */
+    int32_t pad[4];            /* not PLAIN: top, left, bottom, right */
     uint32_t border;           /* constant value of ceil(C/b)*b floats that fill the border, or VT_PLAN_NONE: zeros */
     uint64_t offset;
     uint64_t bytes; /* of one item, a multiple of VT_PLAN_ALIGNMENT in the arena */

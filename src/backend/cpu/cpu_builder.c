@@ -4,6 +4,7 @@
 
 static int block(enum vt_dtype dtype) {
     if (dtype == VT_DTYPE_BF16) return VT_CPU_BF16_BLOCK;
+    if (dtype != VT_DTYPE_F32) return 0;
     return vt_cpu_has(VT_CPU_AVX512) ? 16 : vt_cpu_has(VT_CPU_AVX2) ? 8 : 4;
 }
 
@@ -41,6 +42,7 @@ static uint32_t required_features(const char *name) {
 }
 
 const struct vt_backend_builder vt_cpu_builder = {
+    .planes = VT_LAYOUT_BLOCKED,
     .block = block,
     .tactics = tactics,
     .packed_bytes = packed_bytes,
