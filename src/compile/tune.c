@@ -269,7 +269,7 @@ static enum vultus_status list_candidates(
             out[kept++] = (struct candidate){.tactic = names[i], .class = classes[i]};
     if (kept == 0)
         return vt_fail(l->error, VULTUS_ERROR_UNSUPPORTED, "step %s (%s): back end %s has no tactic for it", step->name,
-            vt_step_name(step->kind), l->backend->name);
+            step->kind == VT_STEP_REFERENCE ? vt_op_info(step->op)->name : vt_step_name(step->kind), l->backend->name);
     *n_out = tuner->options->time_tactics ? kept : 1;
     return VULTUS_OK;
 }

@@ -35,7 +35,7 @@ static void probe(struct vt_backend_report *report) {
 static void prepare(void) {
     struct vultus_error error;
     cuda.shown = (struct vt_backend){.name = "cuda", .probe = probe};
-    cuda.module_path = vt_module_find(module_file, "VULTUS_CUDA_MODULE", "src/backend/cuda");
+    cuda.module_path = vt_module_find(module_file, "VULTUS_CUDA_MODULE", "src/backend/cuda/module");
     if (!cuda.module_path) {
         snprintf(cuda.reason, sizeof cuda.reason,
             "this build has no CUDA kernels: there is no module %s beside it or in its library folder", module_file);

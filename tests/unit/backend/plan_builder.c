@@ -4,9 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "backend/cpu/cpu.h"
 #include "base/checked.h"
 #include "base/memory.h"
+
+const struct vt_backend *tested_backend(void) { return vt_backend_find(test_target.backend); }
 
 void builder_init(struct plan_builder *b) {
     struct vultus_error error;
@@ -20,7 +21,7 @@ void builder_init(struct plan_builder *b) {
     p->outputs = vt_arena_alloc_array(&p->arena, MAX_VALUES, sizeof *p->outputs);
     p->output_has_batch_axis = vt_arena_alloc_array(&p->arena, MAX_VALUES, sizeof *p->output_has_batch_axis);
     assert_non_null(p->output_has_batch_axis);
-    strcpy(p->key.backend, "cpu");
+    strcpy(p->key.backend, test_target.backend);
     p->max_batch = 8;
 }
 
@@ -58,16 +59,17 @@ uint32_t builder_plain(struct plan_builder *b, enum vt_storage storage, int rank
 
 uint32_t builder_blocked(struct plan_builder *b, enum vt_storage storage, const int64_t size[3], int block,
     const int32_t *pad, const float *border) {
-    struct vt_plan_value v = {.dtype = block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32,
-        .layout = VT_LAYOUT_BLOCKED,
+    bool is_short = block == SHORT_BLOCK;
+    struct vt_plan_value v = {.dtype = is_short ? test_target.short_dtype : VT_DTYPE_F32,
+        .layout = test_target.planes,
         .storage = storage,
         .rank = 4,
         .dims = {1, size[0], size[1], size[2]},
-        .block = block,
+        .block = is_short ? test_target.short_block : block,
         .border = VT_PLAN_NONE};
     if (pad) memcpy(v.pad, pad, sizeof v.pad);
     if (border) {
-        size_t lanes = vt_round_up((size_t)size[0], (size_t)block);
+        size_t lanes = vt_round_up((size_t)size[0], (size_t)v.block);
         float *padded = vt_arena_alloc_array(&b->arena, lanes, sizeof *padded);
         assert_non_null(padded);
         memcpy(padded, border, (size_t)size[0] * sizeof *padded);
@@ -118,7 +120,7 @@ struct vt_plan_step *builder_step(
 
 void builder_choose(
     struct plan_builder *b, struct vt_plan_step *step, const char *tactic, int64_t max_batch, const float *weights) {
-    const struct vt_backend_builder *builder = vt_backend_find("cpu")->builder;
+    const struct vt_backend_builder *builder = tested_backend()->builder;
     const char *names[16], *classes[16];
     if (!tactic) {
         assert_true(builder->tactics(b->plan, step, names, classes, 16) > 0);
@@ -175,22 +177,43 @@ size_t value_count(const struct vt_plan_value *v) {
     return count;
 }
 
+static float get_element(enum vt_dtype dtype, const void *at, int64_t i) {
+    struct vt_tensor t = {.dtype = dtype, .rank = 1, .dims = {i + 1}, .data = (void *)at};
+    return (float)vt_tensor_get(&t, i);
+}
+
+static void set_element(enum vt_dtype dtype, void *at, int64_t i, float value) {
+    struct vt_tensor t = {.dtype = dtype, .rank = 1, .dims = {i + 1}, .data = at};
+    vt_tensor_set(&t, i, (double)value);
+}
+
 /* Calls for every element of the item with its channel, row and column (outside [0, size) in the border). */
 typedef void visitor(void *context, float *at, int64_t channel, int64_t row, int64_t column);
 
 static void visit(const struct vt_plan_value *v, void *item, visitor *visitor, void *context) {
-    for (int64_t block = 0, i = 0; block * v->block < v->dims[1]; block++)
-        for (int64_t row = -v->pad[0]; row < v->dims[2] + v->pad[2]; row++)
-            for (int64_t column = -v->pad[1]; column < v->dims[3] + v->pad[3]; column++)
-                for (int64_t lane = 0; lane < v->block; lane++, i++) {
-                    float value = vt_cpu_get(v->dtype, item, i);
-                    visitor(context, &value, block * v->block + lane, row, column);
-                    vt_cpu_set(v->dtype, item, i, value);
-                }
+    int64_t rows = v->pad[0] + v->dims[2] + v->pad[2], columns = v->pad[1] + v->dims[3] + v->pad[3];
+    int64_t lanes = vt_div_up(v->dims[1], v->block) * v->block;
+    bool last = v->layout == VT_LAYOUT_CHANNELS_LAST;
+    for (int64_t channel = 0; channel < lanes; channel++)
+        for (int64_t row = 0; row < rows; row++)
+            for (int64_t column = 0; column < columns; column++) {
+                int64_t pixel = row * columns + column, block = channel / v->block, lane = channel % v->block;
+                int64_t i = last ? pixel * lanes + channel : (block * rows * columns + pixel) * v->block + lane;
+                float value = get_element(v->dtype, item, i);
+                visitor(context, &value, channel, row - v->pad[0], column - v->pad[1]);
+                set_element(v->dtype, item, i, value);
+            }
 }
 
-static float rounded(const struct vt_plan_value *v, float value) {
-    return v->dtype == VT_DTYPE_BF16 ? vt_bf16_to_f32(vt_f32_to_bf16(value)) : value;
+float rounded(const struct vt_plan_value *v, float value) {
+    uint64_t bits = 0;
+    set_element(v->dtype, &bits, 0, value);
+    return get_element(v->dtype, &bits, 0);
+}
+
+float rounded_weight(int block, float value) {
+    struct vt_plan_value v = {.dtype = block == SHORT_BLOCK ? test_target.short_dtype : VT_DTYPE_F32};
+    return rounded(&v, value);
 }
 
 struct transfer {
@@ -275,13 +298,14 @@ struct data {
     struct vt_tensor expected[ITEMS];
 };
 
-static void fill_border_from_constant(const struct vt_plan *plan, const struct vt_plan_value *v, float *item) {
-    const float *border = (const float *)(plan->weights + plan->values[v->border].offset);
-    for (int64_t block = 0, i = 0; block * v->block < v->dims[1]; block++)
-        for (int64_t row = -v->pad[0]; row < v->dims[2] + v->pad[2]; row++)
-            for (int64_t column = -v->pad[1]; column < v->dims[3] + v->pad[3]; column++)
-                for (int64_t lane = 0; lane < v->block; lane++, i++)
-                    if (in_border(v, row, column)) vt_cpu_set(v->dtype, item, i, border[block * v->block + lane]);
+static void put_border(void *context, float *at, int64_t channel, int64_t row, int64_t column) {
+    const struct transfer *t = context;
+    if (in_border(t->v, row, column)) *at = t->plain[channel];
+}
+
+static void fill_border_from_constant(const struct vt_plan *plan, const struct vt_plan_value *v, void *item) {
+    struct transfer t = {.v = v, .plain = (float *)(plan->weights + plan->values[v->border].offset)};
+    visit(v, item, put_border, &t);
 }
 
 static void make_inputs(struct plan_builder *b, const struct check *check, struct data *d) {
@@ -296,11 +320,11 @@ static void make_inputs(struct plan_builder *b, const struct check *check, struc
             for (size_t k = 0; k < value_count(v); k++) plain[k] = rounded(v, plain[k]);
             float *target = (float *)((uint8_t *)d->inputs[i] + (size_t)item * v->bytes);
             d->plain[b->plan->inputs[i]][item] = plain;
-            if (v->layout == VT_LAYOUT_BLOCKED)
+            if (v->layout != VT_LAYOUT_PLAIN)
                 to_blocked(v, plain, target, check->zero_border ? 0 : check->input_border, i == 0 ? 0.25f : 0);
             else
                 memcpy(target, plain, v->bytes);
-            if (v->layout == VT_LAYOUT_BLOCKED && v->border != VT_PLAN_NONE)
+            if (v->layout != VT_LAYOUT_PLAIN && v->border != VT_PLAN_NONE)
                 fill_border_from_constant(b->plan, v, target);
         }
     }
@@ -311,7 +335,7 @@ static void compute_expected(struct plan_builder *b, const struct check *check, 
         struct vt_tensor values[MAX_VALUES] = {{0}};
         for (uint32_t i = 0; i < b->plan->n_values; i++) {
             const struct vt_plan_value *v = &b->plan->values[i];
-            enum vt_dtype dtype = v->dtype == VT_DTYPE_BF16 ? VT_DTYPE_F32 : v->dtype;
+            enum vt_dtype dtype = vt_dtype_is_float(v->dtype) ? VT_DTYPE_F32 : v->dtype;
             values[i] = (struct vt_tensor){.dtype = dtype, .rank = v->rank, .data = d->plain[i][item]};
             memcpy(values[i].dims, v->dims, sizeof v->dims);
             if (v->storage == VT_STORAGE_CONSTANT) values[i].data = (void *)(b->plan->weights + v->offset);
@@ -325,7 +349,7 @@ static void compare_item(struct plan_builder *b, const struct check *check, cons
     size_t count = value_count(v);
     assert_int_equal((size_t)vt_tensor_count(expected), count);
     float *plain = random_floats(&b->arena, &b->seed, count, 0, 0);
-    if (v->layout == VT_LAYOUT_BLOCKED) {
+    if (v->layout != VT_LAYOUT_PLAIN) {
         from_blocked(v, item, plain);
         expect_border(b->plan, v, item);
     } else {
@@ -334,10 +358,12 @@ static void compare_item(struct plan_builder *b, const struct check *check, cons
     const float *wanted = expected->data;
     float largest = 0;
     for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(wanted[i]));
-    /* An exact result of bfloat16 is the float32 one rounded; another may be rounded the other way, by half of 2^-7. */
+    /* An exact result of two bytes is the float32 one rounded; another may be rounded the other way, by half of a unit.
+     */
+    float unit = v->dtype == VT_DTYPE_BF16 ? 0x1p-8f : v->dtype == VT_DTYPE_F16 ? 0x1p-11f : 0;
     for (size_t i = 0; i < count; i++) {
         float target = check->tolerance == 0 ? rounded(v, wanted[i]) : wanted[i];
-        float rounding = v->dtype == VT_DTYPE_BF16 && check->tolerance > 0 ? 0x1p-8f * fabsf(target) : 0;
+        float rounding = check->tolerance > 0 ? unit * fabsf(target) : 0;
         if (!(fabsf(plain[i] - target) <= check->tolerance * largest + rounding))
             fail_msg("%s: element %zu of %zu is %.9g, not %.9g (largest %g)", b->plan->steps[0].choices[0].tactic, i,
                 count, (double)plain[i], (double)target, (double)largest);
@@ -348,8 +374,7 @@ static void run_batch(
     struct vt_executable *executable, const struct data *d, int64_t batch, uint8_t *out, size_t out_bytes) {
     struct vultus_error error = {0};
     memset(out, 0xff, out_bytes);
-    if (vt_backend_find("cpu")->run(
-            executable, (const void *const *)d->inputs, (void *const[]){out}, batch, NULL, &error))
+    if (tested_backend()->run(executable, (const void *const *)d->inputs, (void *const[]){out}, batch, NULL, &error))
         fail_msg("%s", error.text);
 }
 
@@ -357,7 +382,7 @@ static void run_batch(
 static void expect_equal_bytes(
     struct plan_builder *b, const struct data *d, int threads, const uint8_t *reference, uint8_t *out) {
     static const int batches[] = {1, 2, ITEMS, 1};
-    const struct vt_backend *backend = vt_backend_find("cpu");
+    const struct vt_backend *backend = tested_backend();
     const struct vt_plan_value *v = &b->plan->values[b->plan->outputs[0]];
     struct vt_pool *pool = NULL;
     struct vt_executable *executable = NULL;
@@ -373,7 +398,7 @@ static void expect_equal_bytes(
 }
 
 void builder_check(struct plan_builder *b, const struct check *check) {
-    const struct vt_backend *backend = vt_backend_find("cpu");
+    const struct vt_backend *backend = tested_backend();
     struct vt_executable *executable = NULL;
     struct vultus_error error = {0};
     struct data *d = vt_arena_alloc(&b->arena, sizeof *d);

@@ -2,7 +2,8 @@
 #ifndef VT_TESTS_PLAN_BUILDER_H
 #define VT_TESTS_PLAN_BUILDER_H
 
-/* Plans made by hand, and steps compared with an independent computation. */
+/* Plans made by hand, and steps compared with an independent computation, by the back end that the test is linked with.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,23 @@
 
 #define MAX_VALUES 64
 #define MAX_STEPS 32
+
+/* Stands for planes of the back end's two-byte type where a number of float32 channels per block is asked for. */
+#define SHORT_BLOCK 32
+
+/* What is tested: target_cpu.c, or cuda/target_cuda.c. */
+struct test_target {
+    const char *backend;
+    enum vt_layout planes;
+    enum vt_dtype short_dtype;
+    int short_block;
+    bool (*runs_blocks)(int block); /* whether this machine has kernels for planes in such blocks, or SHORT_BLOCK */
+    /* Name and class of tactic `i` of those for steps of a kind that this machine can run; false past the last. */
+    bool (*tactic_at)(size_t i, enum vt_step kind, const char **name, const char **class);
+    bool (*tactic_fits)(const struct vt_plan *plan, const struct vt_plan_step *step, const char *name);
+};
+extern const struct test_target test_target;
+const struct vt_backend *tested_backend(void);
 
 struct plan_builder {
     struct vt_plan *plan;
@@ -34,8 +52,8 @@ void builder_fini(struct plan_builder *b);
 
 /* float32 values; inputs and outputs take their places in the order in which they are added. */
 uint32_t builder_plain(struct plan_builder *b, enum vt_storage storage, int rank, const int64_t *dims);
-/* [1,channels,rows,columns], bfloat16 in blocks of 32 channels, else float32; `border`: a value per channel, or NULL.
- * pad: NULL for none. */
+/* [1,channels,rows,columns], float32 but for SHORT_BLOCK; `border`: a value per channel, or NULL. pad: NULL for none.
+ */
 uint32_t builder_blocked(struct plan_builder *b, enum vt_storage storage, const int64_t size[3], int block,
     const int32_t *pad, const float *border);
 uint32_t builder_constant(struct plan_builder *b, const float *values, size_t count);
@@ -50,6 +68,11 @@ void builder_finish(struct plan_builder *b);
 
 /* Numbers in [low, high), the same for the same seed. */
 float *random_floats(struct vt_arena *arena, uint32_t *seed, size_t count, float low, float high);
+
+/* A number as a value's element type holds it. */
+float rounded(const struct vt_plan_value *v, float value);
+/* The same for weights of planes in such blocks. */
+float rounded_weight(int block, float value);
 
 /* Between plain and one item of a blocked value; the border gets `border_value`, channels past the last spare_value. */
 void to_blocked(const struct vt_plan_value *v, const float *plain, float *item, float border_value, float spare_value);

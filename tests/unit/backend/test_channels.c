@@ -4,8 +4,6 @@
  */
 #include <math.h>
 
-#include "backend/cpu/cpu.h"
-#include "backend/cpu/plane_kernels.h"
 #include "plan_builder.h"
 
 enum { MOST_PARTS = 4 };
@@ -85,11 +83,10 @@ static void check_split(const struct parts *parts, int block, size_t turn) {
 }
 
 static void each(void (*check)(const struct parts *parts, int block, size_t turn)) {
-    static const int blocks[] = {4, 8, 16, VT_CPU_BF16_BLOCK};
+    static const int blocks[] = {4, 8, 16, SHORT_BLOCK};
     size_t turn = 0;
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-        enum vt_dtype dtype = blocks[i] == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32;
-        if (!vt_plane_kernels_find(dtype, blocks[i])) continue;
+        if (!test_target.runs_blocks(blocks[i])) continue;
         for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) check(&cases[c], blocks[i], turn++);
     }
     assert_true(turn > 0);

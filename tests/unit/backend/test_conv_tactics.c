@@ -5,9 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "backend/cpu/cpu.h"
-#include "backend/cpu/plane_kernels.h"
-#include "base/cpu.h"
 #include "plan_builder.h"
 
 struct conv {
@@ -59,10 +56,10 @@ static struct vt_tensor expect_conv(struct plan_builder *b, const struct vt_tens
     return run_operator(b, VT_OP_FUSED_CONV, window_attrs(attrs, c), inputs, 6);
 }
 
-/* Random numbers, such that bfloat16 holds them if `rounded`. */
-static float *numbers(struct plan_builder *b, size_t count, float most, bool rounded) {
+/* Random numbers, such that planes in such blocks hold them. */
+static float *numbers(struct plan_builder *b, size_t count, float most, int block) {
     float *values = random_floats(&b->arena, &b->seed, count, -most, most);
-    for (size_t i = 0; i < count && rounded; i++) values[i] = vt_bf16_to_f32(vt_f32_to_bf16(values[i]));
+    for (size_t i = 0; i < count; i++) values[i] = rounded_weight(block, values[i]);
     return values;
 }
 
@@ -79,8 +76,8 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     in_pad[1] += c->extra_pad > 0;
     in_pad[3] += c->extra_pad > 1;
     size_t channels = (size_t)c->out_channels;
-    bool bf16 = c->block == VT_CPU_BF16_BLOCK && !c->plain;
-    c->border_values = numbers(b, (size_t)c->in[0], 1, bf16);
+    int kept = c->plain ? 0 : c->block;
+    c->border_values = numbers(b, (size_t)c->in[0], 1, kept);
     c->ids[0] =
         c->plain ? builder_plain(b, VT_STORAGE_INPUT, 4, x_dims)
                  : builder_blocked(b, VT_STORAGE_INPUT, c->in, c->block, in_pad, c->border ? c->border_values : NULL);
@@ -89,7 +86,7 @@ static struct vt_plan_step *build_conv(struct plan_builder *b, struct conv *c) {
     c->ids[3] = c->residual ? builder_blocked(b, VT_STORAGE_INPUT, out, c->block, out_pad, NULL) : VT_PLAN_NONE;
     uint32_t y = builder_blocked(b, VT_STORAGE_OUTPUT, out, c->block, out_pad,
         c->residual ? random_floats(&b->arena, &b->seed, channels, -1, 1) : NULL);
-    c->weights = numbers(b, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), 0.5f, bf16 && c->group == 1);
+    c->weights = numbers(b, (size_t)(w_dims[0] * w_dims[1] * w_dims[2] * w_dims[3]), 0.5f, c->group == 1 ? kept : 0);
     struct vt_plan_step *step = builder_step(b, VT_STEP_CONV, c->ids, 4, y);
     step->params.window = window;
     step->params.tail = c->tail;
@@ -118,16 +115,16 @@ static void expect_bytes_of_class(struct class_output *outputs, const char *clas
 }
 
 /* Runs the case by one tactic; false when that does not fit it. */
-static bool check_conv(struct conv c, const struct vt_cpu_tactic *tactic, struct class_output *outputs) {
+static bool check_conv(struct conv c, const char *tactic, const char *class, struct class_output *outputs) {
     struct plan_builder b;
     builder_init(&b);
     struct vt_plan_step *step = build_conv(&b, &c);
-    bool fits = tactic->supports(b.plan, step) && (!tactic->offers || tactic->offers(b.plan, step));
+    bool fits = test_target.tactic_fits(b.plan, step, tactic);
     if (fits) {
-        builder_choose(&b, step, tactic->name, b.plan->max_batch, c.weights);
+        builder_choose(&b, step, tactic, b.plan->max_batch, c.weights);
         builder_check(
             &b, &(struct check){.expect = expect_conv, .context = &c, .tolerance = 1e-4f, .zero_border = true});
-        expect_bytes_of_class(outputs, tactic->class, &b);
+        expect_bytes_of_class(outputs, class, &b);
     }
     builder_fini(&b);
     return fits;
@@ -203,10 +200,10 @@ static struct conv with_defaults(struct conv c) {
 /* How many tactics fit; each is checked. */
 static size_t check_all(const struct conv *c) {
     size_t fitting = 0;
-    const struct vt_cpu_tactic *tactic;
+    const char *tactic, *class;
     struct class_output outputs[MAX_CLASSES + 1] = {{0}};
-    for (size_t t = 0; (tactic = vt_cpu_tactic_at(t)); t++)
-        if (tactic->kind == VT_STEP_CONV && vt_cpu_has(tactic->features)) fitting += check_conv(*c, tactic, outputs);
+    for (size_t t = 0; test_target.tactic_at(t, VT_STEP_CONV, &tactic, &class); t++)
+        fitting += check_conv(*c, tactic, class, outputs);
     for (size_t i = 0; i < MAX_CLASSES; i++) free(outputs[i].bytes);
     return fitting;
 }
@@ -214,9 +211,8 @@ static size_t check_all(const struct conv *c) {
 static void test_every_tactic(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int block = 4; block <= VT_CPU_BF16_BLOCK; block *= 2) {
-            enum vt_dtype dtype = block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32;
-            if (!vt_plane_kernels_find(dtype, block)) continue;
+        for (int block = 4; block <= SHORT_BLOCK; block *= 2) {
+            if (!test_target.runs_blocks(block)) continue;
             for (int extra_pad = 0; extra_pad < (cases[i].plain ? 1 : 3); extra_pad++) {
                 struct conv c = with_defaults(cases[i]);
                 c.block = block;
@@ -229,44 +225,41 @@ static void test_every_tactic(void **state) {
 /* A border narrower than the window would be read past its end. */
 static void test_misfits_are_refused(void **state) {
     (void)state;
-    for (size_t t = 0;; t++) {
-        const struct vt_cpu_tactic *tactic = vt_cpu_tactic_at(t);
-        if (!tactic) break;
-        if (tactic->kind != VT_STEP_CONV) continue;
+    const char *tactic, *class;
+    for (size_t t = 0; test_target.tactic_at(t, VT_STEP_CONV, &tactic, &class); t++)
         for (int spoil = 0; spoil < 4; spoil++) {
             struct plan_builder b;
             builder_init(&b);
             struct conv c = with_defaults(cases[3]);
-            c.block = vt_backend_find("cpu")->builder->block(VT_DTYPE_F32);
+            c.block = tested_backend()->builder->block(VT_DTYPE_F32);
             struct vt_plan_step *step = build_conv(&b, &c);
             struct vt_plan_value *x = &b.plan->values[c.ids[0]], *y = &b.plan->values[step->outputs[0]];
             if (spoil == 0) x->pad[0] = 0;
             if (spoil == 1) x->pad[3] = 0;
             if (spoil == 2) y->dims[2]++;
             if (spoil == 3) b.plan->values[c.ids[3]].dims[3]--;
-            if (tactic->supports(b.plan, step)) fail_msg("%s accepts misfit %d", tactic->name, spoil);
+            if (test_target.tactic_fits(b.plan, step, tactic)) fail_msg("%s accepts misfit %d", tactic, spoil);
             builder_fini(&b);
         }
-    }
 }
 
 /* Weights that oneDNN packed for another CPU would be misread. */
 static void test_foreign_packed_weights(void **state) {
     (void)state;
-    const struct vt_cpu_tactic *tactic = vt_cpu_tactic_find("conv:onednn");
+    static const char tactic[] = "conv:onednn";
     struct plan_builder b;
     struct vt_executable *executable = NULL;
     struct vultus_error error = {0};
     builder_init(&b);
     struct conv c = with_defaults(cases[0]);
-    c.block = vt_backend_find("cpu")->builder->block(VT_DTYPE_F32);
+    c.block = tested_backend()->builder->block(VT_DTYPE_F32);
     struct vt_plan_step *step = build_conv(&b, &c);
-    bool offered = tactic && vt_cpu_has(tactic->features) && tactic->supports(b.plan, step);
+    bool offered = test_target.tactic_fits(b.plan, step, tactic);
     if (offered) {
-        builder_choose(&b, step, tactic->name, b.plan->max_batch, c.weights);
+        builder_choose(&b, step, tactic, b.plan->max_batch, c.weights);
         builder_finish(&b);
         b.plan->owned_weights[b.plan->values[step->choices[0].packed].offset] ^= 1;
-        assert_int_equal(vt_backend_find("cpu")->create(b.plan, NULL, &executable, &error), VULTUS_ERROR_MISMATCH);
+        assert_int_equal(tested_backend()->create(b.plan, NULL, &executable, &error), VULTUS_ERROR_MISMATCH);
         assert_non_null(strstr(error.text, "packed for another CPU"));
     }
     builder_fini(&b);

@@ -5,9 +5,6 @@
  */
 #include <math.h>
 
-#include "backend/cpu/cpu.h"
-#include "backend/cpu/plane_kernels.h"
-#include "base/cpu.h"
 #include "plan_builder.h"
 
 struct transposed {
@@ -69,8 +66,7 @@ static struct vt_plan_step *build(struct plan_builder *b, struct transposed *c) 
     c->ids[3] = c->residual ? builder_blocked(b, VT_STORAGE_INPUT, out, c->block, in_pad, NULL) : VT_PLAN_NONE;
     uint32_t y = builder_blocked(b, VT_STORAGE_OUTPUT, out, c->block, out_pad, NULL);
     float *weights = random_floats(&b->arena, &b->seed, count, -0.5f, 0.5f);
-    for (size_t i = 0; i < count && c->block == VT_CPU_BF16_BLOCK; i++)
-        weights[i] = vt_bf16_to_f32(vt_f32_to_bf16(weights[i]));
+    for (size_t i = 0; i < count; i++) weights[i] = rounded_weight(c->block, weights[i]);
     c->weights = weights;
     struct vt_plan_step *step = builder_step(b, VT_STEP_CONV_TRANSPOSE, c->ids, 4, y);
     step->params.window = window;
@@ -80,19 +76,19 @@ static struct vt_plan_step *build(struct plan_builder *b, struct transposed *c) 
 
 /* Every tactic that this machine (or what its mask leaves) has for the case; at least one in each size of blocks. */
 static void check(const struct transposed *wanted) {
-    static const int blocks[] = {4, 8, 16, VT_CPU_BF16_BLOCK};
+    static const int blocks[] = {4, 8, 16, SHORT_BLOCK};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-        enum vt_dtype dtype = blocks[i] == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32;
-        if (!vt_plane_kernels_find(dtype, blocks[i])) continue;
+        if (!test_target.runs_blocks(blocks[i])) continue;
+        const char *name, *class;
         int ran = 0;
-        for (const struct vt_cpu_tactic *const *t = vt_cpu_conv_transpose_tactics; *t; t++) {
+        for (size_t t = 0; test_target.tactic_at(t, VT_STEP_CONV_TRANSPOSE, &name, &class); t++) {
             struct transposed c = *wanted;
             struct plan_builder b;
             builder_init(&b);
             c.block = blocks[i];
             struct vt_plan_step *step = build(&b, &c);
-            if (vt_cpu_has((*t)->features) && (*t)->supports(b.plan, step)) {
-                builder_choose(&b, step, (*t)->name, b.plan->max_batch, c.weights);
+            if (test_target.tactic_fits(b.plan, step, name)) {
+                builder_choose(&b, step, name, b.plan->max_batch, c.weights);
                 builder_check(
                     &b, &(struct check){.expect = expected, .context = &c, .tolerance = 1e-5f, .zero_border = true});
                 ran++;

@@ -2,21 +2,18 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "backend/cpu/plane.h"
 #include "plan_builder.h"
 
 #define EXACT 0.0f
 #define CLOSE 2e-6f
 
-static const int blocks[] = {4, 8, 16, VT_CPU_BF16_BLOCK};
+static const int blocks[] = {4, 8, 16, SHORT_BLOCK};
 static const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 6, 4}, {20, 9, 8}, {80, 13, 20}, {33, 40, 40}};
 static const int32_t pads[][4] = {{0, 0, 0, 0}, {1, 1, 1, 1}, {2, 0, 1, 3}};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static bool runs_here(int block) {
-    return vt_plane_kernels_find(block == VT_CPU_BF16_BLOCK ? VT_DTYPE_BF16 : VT_DTYPE_F32, block);
-}
+static bool runs_here(int block) { return test_target.runs_blocks(block); }
 
 /* Calls `one` for every block that this CPU handles and size, with pads that take turns. */
 static void sweep(void (*one)(int block, const int64_t *size, const int32_t *in_pad, const int32_t *out_pad)) {
@@ -404,7 +401,7 @@ static void test_convert_flattened(void **state) {
 
 static bool any_tactic(struct plan_builder *b, const struct vt_plan_step *step) {
     const char *names[16], *classes[16];
-    return vt_backend_find("cpu")->builder->tactics(b->plan, step, names, classes, 16) > 0;
+    return tested_backend()->builder->tactics(b->plan, step, names, classes, 16) > 0;
 }
 
 /* Steps that kernels would read out of bounds have no tactic. */
@@ -412,10 +409,11 @@ static void test_misfits_are_refused(void **state) {
     (void)state;
     struct plan_builder b;
     builder_init(&b);
+    int block = tested_backend()->builder->block(VT_DTYPE_F32);
     const int64_t small[3] = {8, 4, 4}, large[3] = {8, 5, 4};
-    uint32_t x = builder_blocked(&b, VT_STORAGE_INPUT, small, 4, NULL, NULL);
-    uint32_t y = builder_blocked(&b, VT_STORAGE_OUTPUT, large, 4, NULL, NULL);
-    uint32_t z = builder_blocked(&b, VT_STORAGE_OUTPUT, small, 4, NULL, NULL);
+    uint32_t x = builder_blocked(&b, VT_STORAGE_INPUT, small, block, NULL, NULL);
+    uint32_t y = builder_blocked(&b, VT_STORAGE_OUTPUT, large, block, NULL, NULL);
+    uint32_t z = builder_blocked(&b, VT_STORAGE_OUTPUT, small, block, NULL, NULL);
     uint32_t few = builder_random_constant(&b, 7, 0, 1), enough = builder_random_constant(&b, 8, 0, 1);
     uint32_t affine[3] = {x, enough, enough}, short_scale[3] = {x, few, enough}, pair[2] = {x, y};
     assert_true(any_tactic(&b, builder_step(&b, VT_STEP_AFFINE, affine, 3, z)));

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Convolutions: which kernel runs which, how it wants its weights, and what it is told.
+ */
+#include <string.h>
+
+#include "backend/cuda/module/tactic.h"
+#include "base/checked.h"
+
+#define LARGEST_WINDOW_VALUE (INT64_C(1) << 20)
+
+/* ------------------------------------------------------------ what fits */
+
+static bool window_fits(const struct vt_window *w) {
+    for (int axis = 0; axis < 2; axis++)
+        if (w->kernel[axis] < 1 || w->stride[axis] < 1 || w->dilation[axis] < 1 ||
+            w->kernel[axis] > LARGEST_WINDOW_VALUE || w->stride[axis] > LARGEST_WINDOW_VALUE ||
+            w->dilation[axis] > LARGEST_WINDOW_VALUE)
+            return false;
+    for (int i = 0; i < 4; i++)
+        if (w->pad[i] < 0 || w->pad[i] > LARGEST_WINDOW_VALUE) return false;
+    return true;
+}
+
+/* Every tap of the axis lies inside the padded input. */
+static bool axis_fits(const struct vt_window *w, int axis, const struct vt_plan_value *x, int64_t out) {
+    int64_t last = (out - 1) * w->stride[axis] - w->pad[axis] + (w->kernel[axis] - 1) * w->dilation[axis];
+    return w->pad[axis] <= x->pad[axis] && last < x->dims[2 + axis] + x->pad[axis + 2];
+}
+
+static bool tail_fits(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *y = vt_cuda_output(plan, step, 0), *residual = vt_cuda_input(plan, step, 3);
+    const struct vt_tail *tail = &step->params.tail;
+    int64_t channels = y->dims[1];
+    if (!vt_cuda_vector_fits(plan, step, 1, channels) || !vt_cuda_vector_fits(plan, step, 2, channels)) return false;
+    if (tail->act2 == VT_ACT_PRELU || (tail->act1 == VT_ACT_PRELU && !vt_cuda_input(plan, step, 2))) return false;
+    return !residual || (vt_cuda_plane_fits(residual) && vt_cuda_same_size(residual, y));
+}
+
+static bool planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    const struct vt_window *w = &step->params.window;
+    return vt_cuda_plane_fits(x) && vt_cuda_plane_fits(y) && window_fits(w) && axis_fits(w, 0, x, y->dims[2]) &&
+           axis_fits(w, 1, x, y->dims[3]) && tail_fits(plan, step);
+}
+
+/* A plain picture that enters the network, float32. */
+static bool picture_fits(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    return vt_cuda_is_plain_f32(x) && x->rank == 4 && x->dims[0] == 1 && x->dims[1] > 0 && x->dims[2] > 0 &&
+           x->dims[3] > 0 && x->bytes <= INT32_MAX && vt_cuda_plane_fits(y) && window_fits(&step->params.window) &&
+           tail_fits(plan, step);
+}
+
+static bool is_picture(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_cuda_input(plan, step, 0)->layout == VT_LAYOUT_PLAIN;
+}
+
+/* ------------------------------------------------------------ weights */
+
+/* Weights of k, the sum's length, by output lanes; SIZE_MAX when there are too many. */
+static size_t matrix_bytes(int64_t depth, const struct vt_plan_value *y, size_t element) {
+    size_t bytes;
+    if (!vt_mul_size((size_t)depth, (size_t)vt_cuda_lanes(y), &bytes) || !vt_mul_size(bytes, element, &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+static int64_t taps(const struct vt_plan_step *step) {
+    return step->params.window.kernel[0] * step->params.window.kernel[1];
+}
+
+static int64_t tap_depth(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0);
+    return is_picture(plan, step) ? x->dims[1] : vt_cuda_lanes(x);
+}
+
+/* Half weights where sums run over the channels of half planes. */
+static bool half_weights(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_cuda_input(plan, step, 0)->dtype == VT_DTYPE_F16;
+}
+
+static void set_weight(void *packed, bool half, int64_t at, float value) {
+    if (half)
+        ((uint16_t *)packed)[at] = vt_f32_to_f16(value);
+    else
+        ((float *)packed)[at] = value;
+}
+
+/* weights[output][input][tap] to [tap][input, `depth` a tap][output lane]. */
+static void pack_matrix(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    int64_t inputs, int64_t depth, bool half, void *packed) {
+    const struct vt_plan_value *y = vt_cuda_output(plan, step, 0);
+    int64_t lanes = vt_cuda_lanes(y), n_taps = taps(step);
+    for (int64_t o = 0; o < y->dims[1]; o++)
+        for (int64_t c = 0; c < inputs; c++)
+            for (int64_t tap = 0; tap < n_taps; tap++)
+                set_weight(packed, half, (tap * depth + c) * lanes + o, weights[(o * inputs + c) * n_taps + tap]);
+}
+
+/* ------------------------------------------------------------ what kernels are told */
+
+static struct vt_cuda_conv describe(const struct vt_cuda_call *call) {
+    const struct vt_plan_step *step = call->step;
+    const struct vt_window *w = &step->params.window;
+    struct vt_cuda_conv conv = {.x = vt_cuda_plane_in(call, 0),
+        .y = vt_cuda_plane_out(call, 0),
+        .residual = vt_cuda_plane_in(call, 3),
+        .weights = call->packed,
+        .tail = {.what = step->params.tail,
+            .bias = call->in[1] ? call->in_data[1] : NULL,
+            .slope = call->in[2] ? call->in_data[2] : NULL},
+        .batch = call->batch};
+    for (int axis = 0; axis < 2; axis++) {
+        conv.window.kernel[axis] = (int32_t)w->kernel[axis];
+        conv.window.stride[axis] = (int32_t)w->stride[axis];
+        conv.window.dilation[axis] = (int32_t)w->dilation[axis];
+        conv.window.pad[axis] = (int32_t)w->pad[axis];
+    }
+    return conv;
+}
+
+/* ------------------------------------------------------------ tiles */
+
+static bool tile_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    if (step->params.window.group != 1) return false;
+    return planes_fit(plan, step) || picture_fits(plan, step);
+}
+
+static size_t tile_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    int64_t depth;
+    if (!vt_mul_i64(taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
+    return matrix_bytes(
+        depth, vt_cuda_output(plan, step, 0), half_weights(plan, step) ? sizeof(uint16_t) : sizeof(float));
+}
+
+static enum vultus_status tile_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    void *packed, struct vultus_error *error) {
+    (void)error;
+    pack_matrix(plan, step, weights, vt_cuda_input(plan, step, 0)->dims[1], tap_depth(plan, step),
+        half_weights(plan, step), packed);
+    return VULTUS_OK;
+}
+
+static struct vt_cuda_conv describe_tile(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = describe(call);
+    conv.half_weights = half_weights(call->plan, call->step);
+    if (is_picture(call->plan, call->step)) conv.picture = call->in_data[0];
+    return conv;
+}
+
+static int tile_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = describe_tile(call);
+    return vt_cuda_launch_conv(&conv, call->stream);
+}
+
+static const struct vt_cuda_tactic tile = {.name = "conv:tile",
+    .class = "tile",
+    .kind = VT_STEP_CONV,
+    .supports = tile_supports,
+    .packed_bytes = tile_packed_bytes,
+    .pack = tile_pack,
+    .launch = tile_launch};
+
+/* ------------------------------------------------------------ depthwise */
+
+static bool depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return planes_fit(plan, step) && step->params.window.group == vt_cuda_input(plan, step, 0)->dims[1] &&
+           vt_cuda_output(plan, step, 0)->dims[1] == step->params.window.group;
+}
+
+static size_t depthwise_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return matrix_bytes(taps(step), vt_cuda_output(plan, step, 0), sizeof(float));
+}
+
+static enum vultus_status depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error) {
+    (void)error;
+    pack_matrix(plan, step, weights, 1, 1, false, packed);
+    return VULTUS_OK;
+}
+
+static int depthwise_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = describe(call);
+    return vt_cuda_launch_depthwise(&conv, call->stream);
+}
+
+static const struct vt_cuda_tactic depthwise = {.name = "conv:depthwise",
+    .class = "depthwise",
+    .kind = VT_STEP_CONV,
+    .supports = depthwise_supports,
+    .packed_bytes = depthwise_packed_bytes,
+    .pack = depthwise_pack,
+    .launch = depthwise_launch};
+
+/* ------------------------------------------------------------ any groups */
+
+static int64_t group_depth(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_cuda_input(plan, step, 0)->dims[1] / step->params.window.group;
+}
+
+static bool grouped_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    int64_t group = step->params.window.group;
+    return planes_fit(plan, step) && group >= 1 && vt_cuda_input(plan, step, 0)->dims[1] % group == 0 &&
+           vt_cuda_output(plan, step, 0)->dims[1] % group == 0;
+}
+
+static size_t grouped_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    int64_t depth;
+    if (!vt_mul_i64(taps(step), group_depth(plan, step), &depth)) return SIZE_MAX;
+    return matrix_bytes(depth, vt_cuda_output(plan, step, 0), sizeof(float));
+}
+
+static enum vultus_status grouped_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error) {
+    (void)error;
+    pack_matrix(plan, step, weights, group_depth(plan, step), group_depth(plan, step), false, packed);
+    return VULTUS_OK;
+}
+
+static int grouped_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_grouped grouped = {.conv = describe(call), .group = (int32_t)call->step->params.window.group};
+    return vt_cuda_launch_grouped(&grouped, call->stream);
+}
+
+static const struct vt_cuda_tactic grouped = {.name = "conv:grouped",
+    .class = "grouped",
+    .kind = VT_STEP_CONV,
+    .last_resort = true,
+    .supports = grouped_supports,
+    .packed_bytes = grouped_packed_bytes,
+    .pack = grouped_pack,
+    .launch = grouped_launch};
+
+/* ------------------------------------------------------------ transposed */
+
+static bool transposed_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    return vt_cuda_plane_fits(x) && vt_cuda_plane_fits(y) && window_fits(&step->params.window) &&
+           step->params.window.group == 1 && tail_fits(plan, step);
+}
+
+static size_t transposed_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    int64_t depth;
+    if (!vt_mul_i64(taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
+    return matrix_bytes(depth, vt_cuda_output(plan, step, 0), sizeof(float));
+}
+
+/* weights: [input][output][tap]. */
+static enum vultus_status transposed_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
+    const float *weights, void *packed, struct vultus_error *error) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    int64_t depth = tap_depth(plan, step), lanes = vt_cuda_lanes(y), n_taps = taps(step);
+    (void)error;
+    for (int64_t c = 0; c < x->dims[1]; c++)
+        for (int64_t o = 0; o < y->dims[1]; o++)
+            for (int64_t tap = 0; tap < n_taps; tap++)
+                set_weight(packed, false, (tap * depth + c) * lanes + o, weights[(c * y->dims[1] + o) * n_taps + tap]);
+    return VULTUS_OK;
+}
+
+static int transposed_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = describe(call);
+    return vt_cuda_launch_conv_transpose(&conv, call->stream);
+}
+
+static const struct vt_cuda_tactic transposed = {.name = "conv_transpose",
+    .class = "direct",
+    .kind = VT_STEP_CONV_TRANSPOSE,
+    .supports = transposed_supports,
+    .packed_bytes = transposed_packed_bytes,
+    .pack = transposed_pack,
+    .launch = transposed_launch};
+
+const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {&tile, &depthwise, &grouped, &transposed, NULL};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * device.h by the CUDA runtime.
+ */
+#include "backend/cuda/module/device.h"
+
+#include <cuda_runtime_api.h>
+#include <stdio.h>
+
+/* The handles behind the opaque types are pointers already. */
+static cudaStream_t stream_of(struct vt_cuda_stream *stream) { return (cudaStream_t)stream; }
+static cudaEvent_t event_of(const struct vt_cuda_event *event) { return (cudaEvent_t)event; }
+static cudaGraphExec_t graph_of(struct vt_cuda_graph *graph) { return (cudaGraphExec_t)graph; }
+
+enum vultus_status vt_cuda_check(int code, const char *what, struct vultus_error *error) {
+    if (code == cudaSuccess) return VULTUS_OK;
+    cudaGetLastError(); /* what can be forgotten must not come up at the next call */
+    return vt_fail(error, code == cudaErrorMemoryAllocation ? VULTUS_ERROR_MEMORY : VULTUS_ERROR_BACKEND,
+        "CUDA failed at %s: %s (%s)", what, cudaGetErrorString((cudaError_t)code), cudaGetErrorName((cudaError_t)code));
+}
+
+enum vultus_status vt_cuda_device_info(struct vt_cuda_device_info *info, struct vultus_error *error) {
+    int count = 0;
+    struct cudaDeviceProp properties;
+    enum vultus_status status = vt_cuda_check(cudaGetDeviceCount(&count), "counting devices", error);
+    if (!status && count == 0) status = vt_fail(error, VULTUS_ERROR_BACKEND, "there is no CUDA device");
+    if (!status) status = vt_cuda_check(cudaGetDeviceProperties(&properties, 0), "describing device 0", error);
+    if (status) return status;
+    *info = (struct vt_cuda_device_info){
+        .major = properties.major, .minor = properties.minor, .memory = properties.totalGlobalMem};
+    snprintf(info->name, sizeof info->name, "%.*s", (int)sizeof info->name - 1, properties.name);
+    status = vt_cuda_check(cudaRuntimeGetVersion(&info->runtime), "asking for the runtime's version", error);
+    return status ? status
+                  : vt_cuda_check(cudaDriverGetVersion(&info->driver), "asking for the driver's version", error);
+}
+
+/* ------------------------------------------------------------ memory */
+
+enum vultus_status vt_cuda_allocate(size_t bytes, void **out, struct vultus_error *error) {
+    *out = NULL;
+    return bytes ? vt_cuda_check(cudaMalloc(out, bytes), "allocating device memory", error) : VULTUS_OK;
+}
+
+void vt_cuda_release(void *memory) { cudaFree(memory); }
+
+enum vultus_status vt_cuda_allocate_host(size_t bytes, void **out, struct vultus_error *error) {
+    *out = NULL;
+    return bytes ? vt_cuda_check(cudaMallocHost(out, bytes), "allocating pinned memory", error) : VULTUS_OK;
+}
+
+void vt_cuda_release_host(void *memory) {
+    if (memory) cudaFreeHost(memory);
+}
+
+/* ------------------------------------------------------------ streams */
+
+enum vultus_status vt_cuda_stream_create(struct vt_cuda_stream **out, struct vultus_error *error) {
+    cudaStream_t stream = NULL;
+    int code = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    *out = (struct vt_cuda_stream *)stream;
+    return vt_cuda_check(code, "making a stream", error);
+}
+
+void vt_cuda_stream_destroy(struct vt_cuda_stream *stream) {
+    if (!stream) return;
+    cudaStreamSynchronize(stream_of(stream));
+    cudaStreamDestroy(stream_of(stream));
+}
+
+enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return vt_cuda_check(cudaStreamSynchronize(stream_of(stream)), "waiting for a stream", error);
+}
+
+void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
+
+enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
+    enum vt_cuda_direction direction, struct vultus_error *error) {
+    bool to_device = direction == VT_CUDA_TO_DEVICE;
+    int code = cudaMemcpyAsync(
+        to, from, bytes, to_device ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream_of(stream));
+    return vt_cuda_check(code, to_device ? "copying to the device" : "copying from the device", error);
+}
+
+/* ------------------------------------------------------------ graphs */
+
+enum vultus_status vt_cuda_graph_begin(struct vt_cuda_stream *stream, struct vultus_error *error) {
+    /* Other threads may allocate meanwhile. */
+    int code = cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal);
+    return vt_cuda_check(code, "recording a graph", error);
+}
+
+enum vultus_status vt_cuda_graph_end(
+    struct vt_cuda_stream *stream, struct vt_cuda_graph **out, struct vultus_error *error) {
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t executable = NULL;
+    enum vultus_status status =
+        vt_cuda_check(cudaStreamEndCapture(stream_of(stream), &graph), "ending a graph's recording", error);
+    if (!status) status = vt_cuda_check(cudaGraphInstantiate(&executable, graph, 0), "making a graph ready", error);
+    if (graph) cudaGraphDestroy(graph);
+    *out = (struct vt_cuda_graph *)executable;
+    return status;
+}
+
+enum vultus_status vt_cuda_graph_launch(
+    struct vt_cuda_graph *graph, struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return vt_cuda_check(cudaGraphLaunch(graph_of(graph), stream_of(stream)), "launching a graph", error);
+}
+
+void vt_cuda_graph_destroy(struct vt_cuda_graph *graph) {
+    if (graph) cudaGraphExecDestroy(graph_of(graph));
+}
+
+/* ------------------------------------------------------------ events */
+
+enum vultus_status vt_cuda_event_create(struct vt_cuda_event **out, struct vultus_error *error) {
+    cudaEvent_t event = NULL;
+    int code = cudaEventCreate(&event);
+    *out = (struct vt_cuda_event *)event;
+    return vt_cuda_check(code, "making an event", error);
+}
+
+enum vultus_status vt_cuda_event_record(
+    struct vt_cuda_event *event, struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return vt_cuda_check(cudaEventRecord(event_of(event), stream_of(stream)), "recording an event", error);
+}
+
+enum vultus_status vt_cuda_event_nanoseconds(const struct vt_cuda_event *from, const struct vt_cuda_event *to,
+    uint64_t *nanoseconds, struct vultus_error *error) {
+    float milliseconds = 0;
+    int code = cudaEventElapsedTime(&milliseconds, event_of(from), event_of(to));
+    *nanoseconds = (uint64_t)((double)milliseconds * 1e6);
+    return vt_cuda_check(code, "reading an event's time", error);
+}
+
+void vt_cuda_event_destroy(struct vt_cuda_event *event) {
+    if (event) cudaEventDestroy(event_of(event));
+}

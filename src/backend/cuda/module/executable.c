@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Plans on a GPU. A batch's inputs go into pinned memory and from there to the device, all steps run, and the outputs
+ * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time.
+ */
+#include "backend/cuda/module/tactic.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cuda/module/prepare.h"
+#include "backend/cuda/module/weights.h"
+#include "base/checked.h"
+#include "config.h"
+
+/* Larger batches go through the network in parts. */
+#define MOST_TOGETHER 1024
+#define GRAPHS 8
+
+struct recorded {
+    int64_t batch;
+    struct vt_cuda_graph *graph;
+};
+
+/* An input or output: where it is on the device, and in pinned memory, per item of the batch. */
+struct binding {
+    uint64_t bytes;  /* of one item */
+    uint64_t offset; /* from the end of the activations */
+};
+
+struct vt_executable {
+    const struct vt_plan *plan;
+    struct vt_arena arena; /* of the tables below */
+    struct vt_cuda_step *steps;
+    struct binding *inputs, *outputs;
+    uint64_t bindings_bytes; /* of one item, all of them */
+    struct vt_cuda_weights *weights;
+    struct vt_cuda_stream *stream;
+    struct vt_cuda_event **events; /* n_steps + 1, once a run was profiled */
+    uint8_t *device, *host;        /* activations and bindings; bindings */
+    int64_t capacity;              /* items that these hold */
+    struct recorded graphs[GRAPHS];
+    size_t next_graph;
+};
+
+/* ------------------------------------------------------------ what is here */
+
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static struct vt_backend_report report_once;
+static uint32_t features_once;
+
+static void ask(void) {
+    struct vt_cuda_device_info info;
+    struct vultus_error error = {VULTUS_OK, ""};
+    struct vt_backend_report *r = &report_once;
+    if (vt_cuda_device_info(&info, &error)) {
+        snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, error.text);
+        return;
+    }
+    r->usable = true;
+    snprintf(r->arch, sizeof r->arch, "sm%d%d", info.major, info.minor);
+    snprintf(r->device, sizeof r->device, "%.*s", (int)sizeof r->device - 1, info.name);
+    snprintf(r->libraries, sizeof r->libraries, "cuda %d.%d", info.runtime / 1000, info.runtime % 1000 / 10);
+    snprintf(r->reason, sizeof r->reason, "compute capability %d.%d, %zu MiB, driver for CUDA %d.%d", info.major,
+        info.minor, info.memory >> 20, info.driver / 1000, info.driver % 1000 / 10);
+    if (info.major >= 8) features_once |= VT_CUDA_SM80;
+}
+
+static void probe(struct vt_backend_report *report) {
+    pthread_once(&asked, ask);
+    *report = report_once;
+}
+
+uint32_t vt_cuda_features(void) {
+    pthread_once(&asked, ask);
+    return features_once;
+}
+
+/* ------------------------------------------------------------ create */
+
+static enum vultus_status check_machine(const struct vt_plan *plan, struct vultus_error *error) {
+    struct vt_backend_report here;
+    probe(&here);
+    if (!here.usable) return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan needs a GPU: %s", here.reason);
+    if (plan->key.arch[0] && strcmp(plan->key.arch, here.arch) != 0)
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's arch is %s, this GPU's is %s; build the plan for it",
+            plan->key.arch, here.arch);
+    if (plan->required_features & ~vt_cuda_features())
+        return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan needs GPU features 0x%x, of which this one lacks 0x%x",
+            plan->required_features, plan->required_features & ~vt_cuda_features());
+    return VULTUS_OK;
+}
+
+/* Several values may be views of one input; those that nothing reads have no bytes. */
+static enum vultus_status place_bindings(struct vt_executable *e, struct vultus_error *error) {
+    const struct vt_plan *plan = e->plan;
+    e->inputs = vt_arena_alloc_array(&e->arena, (size_t)plan->n_inputs + 1, sizeof *e->inputs);
+    e->outputs = vt_arena_alloc_array(&e->arena, (size_t)plan->n_outputs + 1, sizeof *e->outputs);
+    if (!e->inputs || !e->outputs)
+        return vt_fail_memory(
+            error, "an executable's bindings", (plan->n_inputs + plan->n_outputs) * sizeof *e->inputs);
+    for (uint32_t i = 0; i < plan->n_values; i++) {
+        const struct vt_plan_value *v = &plan->values[i];
+        bool input = v->storage == VT_STORAGE_INPUT;
+        if ((!input && v->storage != VT_STORAGE_OUTPUT) || v->bytes == 0) continue;
+        if (v->offset >= (input ? plan->n_inputs : plan->n_outputs))
+            return vt_fail(error, VULTUS_ERROR_FORMAT, "value %s is %s %llu, of which there are %u", v->name,
+                input ? "input" : "output", (unsigned long long)v->offset, input ? plan->n_inputs : plan->n_outputs);
+        struct binding *b = (input ? e->inputs : e->outputs) + v->offset;
+        if (b->bytes && b->bytes != v->bytes)
+            return vt_fail(error, VULTUS_ERROR_FORMAT, "views of %s differ in size: %llu and %llu bytes", v->name,
+                (unsigned long long)b->bytes, (unsigned long long)v->bytes);
+        if (b->bytes) continue;
+        *b = (struct binding){v->bytes, e->bindings_bytes};
+        e->bindings_bytes += vt_round_up(v->bytes, VT_PLAN_ALIGNMENT);
+    }
+    return VULTUS_OK;
+}
+
+static void forget_graphs(struct vt_executable *e) {
+    for (size_t i = 0; i < GRAPHS; i++) vt_cuda_graph_destroy(e->graphs[i].graph);
+    memset(e->graphs, 0, sizeof e->graphs);
+}
+
+static void forget_memory(struct vt_executable *e) {
+    forget_graphs(e);
+    vt_cuda_release(e->device);
+    vt_cuda_release_host(e->host);
+    e->device = e->host = NULL;
+    e->capacity = 0;
+}
+
+static void destroy(struct vt_executable *e) {
+    if (!e) return;
+    forget_memory(e);
+    for (uint32_t i = 0; e->events && i <= e->plan->n_steps; i++) vt_cuda_event_destroy(e->events[i]);
+    vt_cuda_stream_destroy(e->stream);
+    vt_cuda_weights_release(e->weights);
+    vt_arena_fini(&e->arena);
+    free(e);
+}
+
+static enum vultus_status create(
+    const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error) {
+    (void)pool; /* the device's own parallelism is all that is used */
+    enum vultus_status status = check_machine(plan, error);
+    if (status) return status;
+    struct vt_executable *e = calloc(1, sizeof *e);
+    if (!e) return vt_fail_memory(error, "an executable", sizeof *e);
+    e->plan = plan;
+    vt_arena_init(&e->arena, 0);
+    status = vt_cuda_prepare(plan, &e->arena, &e->steps, error);
+    if (!status) status = place_bindings(e, error);
+    if (!status) status = vt_cuda_weights_acquire(plan, &e->weights, error);
+    if (!status) status = vt_cuda_stream_create(&e->stream, error);
+    if (status) {
+        destroy(e);
+        return status;
+    }
+    *out = e;
+    return VULTUS_OK;
+}
+
+/* ------------------------------------------------------------ run */
+
+/* Room for `batch` items together; it only ever grows. */
+static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    size_t item, device, host;
+    if (batch <= e->capacity) return VULTUS_OK;
+    if (!vt_add_size(e->plan->arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &device) ||
+        !vt_mul_size(e->bindings_bytes, (size_t)batch, &host))
+        return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
+            (long long)batch);
+    forget_memory(e);
+    enum vultus_status status = vt_cuda_allocate(device, (void **)&e->device, error);
+    if (!status) status = vt_cuda_allocate_host(host, (void **)&e->host, error);
+    if (status)
+        forget_memory(e);
+    else
+        e->capacity = batch;
+    return status;
+}
+
+static uint8_t *binding_on_device(const struct vt_executable *e, const struct binding *b, int64_t batch) {
+    return e->device + (e->plan->arena_bytes + b->offset) * (uint64_t)batch;
+}
+
+static void *locate(const struct vt_executable *e, const struct vt_plan_value *v, int64_t batch) {
+    switch (v->storage) {
+    case VT_STORAGE_INPUT: return binding_on_device(e, &e->inputs[v->offset], batch);
+    case VT_STORAGE_OUTPUT: return binding_on_device(e, &e->outputs[v->offset], batch);
+    case VT_STORAGE_CONSTANT: return (void *)(vt_cuda_weights_data(e->weights) + v->offset);
+    case VT_STORAGE_ARENA: break;
+    }
+    return e->device + v->offset * (uint64_t)batch;
+}
+
+static enum vultus_status launch_step(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
+    uint32_t choice = vt_plan_step_choice(p->step, batch), packed = p->step->choices[choice].packed;
+    for (uint32_t i = 0; i < p->step->n_inputs; i++)
+        if (p->in[i]) in_data[i] = locate(e, p->in[i], batch);
+    for (uint32_t i = 0; i < p->step->n_outputs; i++)
+        if (p->out[i]) out_data[i] = locate(e, p->out[i], batch);
+    struct vt_cuda_call call = {.plan = e->plan,
+        .step = p->step,
+        .in = p->in,
+        .out = p->out,
+        .in_data = in_data,
+        .out_data = out_data,
+        .weights = vt_cuda_weights_data(e->weights),
+        .packed = packed == VT_PLAN_NONE ? NULL : locate(e, &e->plan->values[packed], batch),
+        .batch = batch,
+        .stream = vt_cuda_stream_native(e->stream)};
+    return vt_cuda_check(p->tactics[choice]->launch(&call), p->step->name, error);
+}
+
+static enum vultus_status copy_bindings(struct vt_executable *e, const struct binding *bindings, uint32_t n,
+    int64_t batch, enum vt_cuda_direction direction, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    for (uint32_t i = 0; !status && i < n; i++) {
+        uint8_t *device = binding_on_device(e, &bindings[i], batch);
+        uint8_t *host = e->host + bindings[i].offset * (uint64_t)batch;
+        size_t bytes = bindings[i].bytes * (size_t)batch;
+        bool in = direction == VT_CUDA_TO_DEVICE;
+        if (bytes) status = vt_cuda_copy(e->stream, in ? device : host, in ? host : device, bytes, direction, error);
+    }
+    return status;
+}
+
+/* Events around every step when `timed`. */
+static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
+    enum vultus_status status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
+    if (!status && timed) status = vt_cuda_event_record(e->events[0], e->stream, error);
+    for (uint32_t i = 0; !status && i < e->plan->n_steps; i++) {
+        status = launch_step(e, &e->steps[i], batch, error);
+        if (!status && timed) status = vt_cuda_event_record(e->events[i + 1], e->stream, error);
+    }
+    return status ? status : copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
+}
+
+static enum vultus_status record(
+    struct vt_executable *e, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
+    enum vultus_status status = vt_cuda_graph_begin(e->stream, error), ended;
+    if (status) return status;
+    status = queue_all(e, batch, false, error);
+    ended = vt_cuda_graph_end(e->stream, graph, status ? NULL : error);
+    return status ? status : ended;
+}
+
+static enum vultus_status launch_recorded(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    for (size_t i = 0; i < GRAPHS; i++)
+        if (e->graphs[i].batch == batch) return vt_cuda_graph_launch(e->graphs[i].graph, e->stream, error);
+    struct recorded fresh = {batch, NULL}, *slot = &e->graphs[e->next_graph++ % GRAPHS];
+    enum vultus_status status = record(e, batch, &fresh.graph, error);
+    if (status) {
+        vt_cuda_graph_destroy(fresh.graph);
+        return status;
+    }
+    vt_cuda_graph_destroy(slot->graph);
+    *slot = fresh;
+    return vt_cuda_graph_launch(fresh.graph, e->stream, error);
+}
+
+static enum vultus_status make_events(struct vt_executable *e, struct vultus_error *error) {
+    if (e->events) return VULTUS_OK;
+    e->events = vt_arena_alloc_array(&e->arena, (size_t)e->plan->n_steps + 1, sizeof(struct vt_cuda_event *));
+    if (!e->events) return vt_fail_memory(error, "a profile's events", e->plan->n_steps * sizeof(void *));
+    enum vultus_status status = VULTUS_OK;
+    for (uint32_t i = 0; !status && i <= e->plan->n_steps; i++) status = vt_cuda_event_create(&e->events[i], error);
+    return status;
+}
+
+static enum vultus_status read_events(
+    const struct vt_executable *e, struct vt_step_profile *profile, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    for (uint32_t i = 0; !status && i < e->plan->n_steps; i++) {
+        uint64_t nanoseconds = 0;
+        status = vt_cuda_event_nanoseconds(e->events[i], e->events[i + 1], &nanoseconds, error);
+        profile[i].nanoseconds += nanoseconds;
+    }
+    return status;
+}
+
+/* Items [first, first + batch) of the caller's arrays to and from pinned memory. */
+static void exchange_in(const struct vt_executable *e, const void *const *inputs, int64_t first, int64_t batch) {
+    for (uint32_t i = 0; i < e->plan->n_inputs; i++) {
+        const struct binding *b = &e->inputs[i];
+        if (b->bytes)
+            memcpy(e->host + b->offset * (uint64_t)batch, (const uint8_t *)inputs[i] + (uint64_t)first * b->bytes,
+                b->bytes * (size_t)batch);
+    }
+}
+
+static void exchange_out(const struct vt_executable *e, void *const *outputs, int64_t first, int64_t batch) {
+    for (uint32_t i = 0; i < e->plan->n_outputs; i++) {
+        const struct binding *b = &e->outputs[i];
+        if (b->bytes)
+            memcpy((uint8_t *)outputs[i] + (uint64_t)first * b->bytes, e->host + b->offset * (uint64_t)batch,
+                b->bytes * (size_t)batch);
+    }
+}
+
+static enum vultus_status run(struct vt_executable *e, const void *const *inputs, void *const *outputs, int64_t batch,
+    struct vt_step_profile *profile, struct vultus_error *error) {
+    if (batch < 1 || batch > VT_PLAN_MAX_BATCH)
+        return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items cannot be run, 1 to %d can", (long long)batch,
+            VT_PLAN_MAX_BATCH);
+    enum vultus_status status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
+    if (!status && profile) {
+        memset(profile, 0, e->plan->n_steps * sizeof *profile);
+        status = make_events(e, error);
+    }
+    for (int64_t first = 0; !status && first < batch; first += MOST_TOGETHER) {
+        int64_t count = vt_min_i64(batch - first, MOST_TOGETHER);
+        exchange_in(e, inputs, first, count);
+        status = profile ? queue_all(e, count, true, error) : launch_recorded(e, count, error);
+        if (!status) status = vt_cuda_stream_wait(e->stream, error);
+        if (!status) exchange_out(e, outputs, first, count);
+        if (!status && profile) status = read_events(e, profile, error);
+    }
+    return status;
+}
+
+static size_t workspace_bytes(const struct vt_executable *e) {
+    return (size_t)e->capacity * (e->plan->arena_bytes + e->bindings_bytes);
+}
+
+/* Unknown: nothing here measures it yet. */
+static double peak_flops(struct vt_pool *pool) {
+    (void)pool;
+    return 0;
+}
+
+const struct vt_backend vt_cuda_module_backend = {
+    .name = "cuda",
+    .probe = probe,
+    .create = create,
+    .run = run,
+    .workspace_bytes = workspace_bytes,
+    .describe_tactic = vt_cuda_describe_tactic,
+    .peak_flops = peak_flops,
+    .destroy = destroy,
+#if VT_HAVE_COMPILER
+    .builder = &vt_cuda_builder,
+#endif
+};

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all kernels share: planes and their elements, tails, and the grid over the pixels of a plane.
+#ifndef VT_BACKEND_CUDA_MODULE_KERNELS_COMMON
+#define VT_BACKEND_CUDA_MODULE_KERNELS_COMMON
+
+#include "backend/cuda/module/kernels/kernels.h"
+
+#ifdef VT_CUDA_EMULATION
+#include "emulation.h"
+#else
+#include <cuda_fp16.h>
+#define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \
+    (kernel<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(params), (int)cudaGetLastError())
+#endif
+
+// ------------------------------------------------------------ four channels
+
+__device__ inline float4 all4(float v) { return make_float4(v, v, v, v); }
+__device__ inline float4 add4(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+__device__ inline float4 fma4(float4 a, float4 b, float4 c) {
+    return make_float4(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y), fmaf(a.z, b.z, c.z), fmaf(a.w, b.w, c.w));
+}
+__device__ inline float4 max4(float4 a, float4 b) {
+    return make_float4(fmaxf(a.x, b.x), fmaxf(a.y, b.y), fmaxf(a.z, b.z), fmaxf(a.w, b.w));
+}
+// Zeros in the channels from `count` on.
+__device__ inline float4 first4(float4 v, int count) {
+    return make_float4(count > 0 ? v.x : 0, count > 1 ? v.y : 0, count > 2 ? v.z : 0, count > 3 ? v.w : 0);
+}
+
+struct alignas(8) half4 {
+    __half x, y, z, w;
+};
+
+// Four elements from `at` on, which is a multiple of 4.
+__device__ inline float4 load4(const void *data, bool half, int64_t at) {
+    if (!half) return *(const float4 *)((const float *)data + at);
+    half4 v = *(const half4 *)((const __half *)data + at);
+    return make_float4(__half2float(v.x), __half2float(v.y), __half2float(v.z), __half2float(v.w));
+}
+
+__device__ inline void store4(void *data, bool half, int64_t at, float4 v) {
+    if (!half)
+        *(float4 *)((float *)data + at) = v;
+    else
+        *(half4 *)((__half *)data + at) =
+            half4{__float2half_rn(v.x), __float2half_rn(v.y), __float2half_rn(v.z), __float2half_rn(v.w)};
+}
+
+__device__ inline float load1(const void *data, bool half, int64_t at) {
+    return half ? __half2float(((const __half *)data)[at]) : ((const float *)data)[at];
+}
+
+__device__ inline void store1(void *data, bool half, int64_t at, float v) {
+    if (half)
+        ((__half *)data)[at] = __float2half_rn(v);
+    else
+        ((float *)data)[at] = v;
+}
+
+// ------------------------------------------------------------ planes
+
+__device__ inline int padded_columns(const vt_cuda_plane &p) { return p.pad[1] + p.columns + p.pad[3]; }
+__device__ inline int padded_rows(const vt_cuda_plane &p) { return p.pad[0] + p.rows + p.pad[2]; }
+
+// Channel 0 of a pixel; rows and columns below 0 are in the border.
+__device__ inline int64_t pixel(const vt_cuda_plane &p, int64_t item, int row, int column) {
+    return item * p.item + ((int64_t)(row + p.pad[0]) * padded_columns(p) + column + p.pad[1]) * p.lanes;
+}
+
+__device__ inline float4 border4(const vt_cuda_plane &p, int channel) {
+    return p.border ? *(const float4 *)(p.border + channel) : all4(0);
+}
+
+// Part `part` of `parts` of the border of all items: for kernels whose grids do not walk over it.
+__device__ inline void fill_border(const vt_cuda_plane &p, int64_t batch, int64_t part, int64_t parts) {
+    const int columns = padded_columns(p), sides = p.pad[1] + p.pad[3], groups = p.lanes / 4;
+    const int64_t top = (int64_t)p.pad[0] * columns, bottom = (int64_t)p.pad[2] * columns;
+    const int64_t pixels = top + bottom + (int64_t)p.rows * sides;
+    for (int64_t i = part; i < batch * pixels * groups; i += parts) {
+        const int channel = (int)(i % groups) * 4;
+        const int64_t item = i / groups / pixels, at = i / groups % pixels;
+        int row, column;
+        if (at < top) {
+            row = (int)(at / columns);
+            column = (int)(at % columns);
+        } else if (at < top + bottom) {
+            row = p.pad[0] + p.rows + (int)((at - top) / columns);
+            column = (int)((at - top) % columns);
+        } else {
+            const int64_t side = at - top - bottom;
+            row = p.pad[0] + (int)(side / sides);
+            column = (int)(side % sides);
+            if (column >= p.pad[1]) column += p.columns;
+        }
+        const int64_t to = item * p.item + ((int64_t)row * columns + column) * p.lanes + channel;
+        store4(p.data, p.half, to, border4(p, channel));
+    }
+}
+
+static inline int64_t border_vectors(const vt_cuda_plane &p, int64_t batch) {
+    const int64_t whole = (int64_t)(p.pad[0] + p.rows + p.pad[2]) * (p.pad[1] + p.columns + p.pad[3]);
+    return (whole - (int64_t)p.rows * p.columns) * (p.lanes / 4) * batch;
+}
+
+// ------------------------------------------------------------ tails
+
+__device__ inline float activate(int32_t activation, float x, float alpha, float beta, float slope) {
+    switch (activation) {
+    case VT_ACT_RELU: return x < 0 ? 0 : x;
+    case VT_ACT_LEAKY_RELU: return x < 0 ? x * alpha : x;
+    case VT_ACT_PRELU: return x < 0 ? x * slope : x;
+    case VT_ACT_CLIP: {
+        const float raised = x < alpha ? alpha : x;
+        return raised > beta ? beta : raised;
+    }
+    case VT_ACT_SIGMOID: return 1 / (1 + expf(-x));
+    case VT_ACT_TANH: return tanhf(x);
+    case VT_ACT_ELU: return x < 0 ? alpha * expm1f(x) : x;
+    case VT_ACT_HARD_SIGMOID: return fminf(fmaxf(alpha * x + beta, 0), 1);
+    case VT_ACT_HARD_SWISH: return x * fminf(fmaxf(x / 6 + 0.5f, 0), 1);
+    default: return x;
+    }
+}
+
+__device__ inline float act1(const vt_cuda_tail &t, float x, int channel) {
+    if (t.what.act1 == VT_ACT_NONE) return x;
+    return activate(t.what.act1, x, t.what.act1_alpha, t.what.act1_beta, t.slope ? t.slope[channel] : 0);
+}
+
+__device__ inline float act2(const vt_cuda_tail &t, float x) {
+    return activate(t.what.act2, x, t.what.act2_alpha, t.what.act2_beta, 0);
+}
+
+__device__ inline float4 act1_4(const vt_cuda_tail &t, float4 v, int channel) {
+    return make_float4(
+        act1(t, v.x, channel), act1(t, v.y, channel + 1), act1(t, v.z, channel + 2), act1(t, v.w, channel + 3));
+}
+
+// The whole tail of four channels of the pixel at `residual_at`.
+__device__ inline float4 finish4(
+    const vt_cuda_tail &t, float4 sum, int channel, const vt_cuda_plane &residual, int64_t residual_at) {
+    if (t.bias) sum = add4(sum, *(const float4 *)(t.bias + channel));
+    float4 v = act1_4(t, sum, channel);
+    if (residual.data) v = add4(v, load4(residual.data, residual.half, residual_at + channel));
+    return make_float4(act2(t, v.x), act2(t, v.y), act2(t, v.z), act2(t, v.w));
+}
+
+// ------------------------------------------------------------ a thread for four channels of a pixel
+
+struct place {
+    int64_t item;
+    int row, column, channel;
+};
+
+// Walks over all pixels of all items of `p.y`, the border included; value_at(p, place) gives the interior's.
+template <typename Params> __global__ void each_pixel(const Params p) {
+    const vt_cuda_plane &y = p.y;
+    const int columns = padded_columns(y), rows = padded_rows(y), groups = y.lanes / 4;
+    const int64_t total = p.batch * rows * columns * groups, step = (int64_t)gridDim.x * blockDim.x;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
+        int64_t at = i / groups;
+        place here;
+        here.channel = (int)(i % groups) * 4;
+        here.column = (int)(at % columns) - y.pad[1];
+        at /= columns;
+        here.row = (int)(at % rows) - y.pad[0];
+        here.item = at / rows;
+        const bool inside = here.row >= 0 && here.row < y.rows && here.column >= 0 && here.column < y.columns;
+        const float4 v = inside ? first4(value_at(p, here), y.channels - here.channel) : border4(y, here.channel);
+        store4(y.data, y.half, pixel(y, here.item, here.row, here.column) + here.channel, v);
+    }
+}
+
+static const int threads_per_block = 256;
+static const int64_t most_blocks = 1 << 16;
+
+static inline unsigned blocks_for(int64_t threads) {
+    const int64_t blocks = (threads + threads_per_block - 1) / threads_per_block;
+    return (unsigned)(blocks < 1 ? 1 : blocks > most_blocks ? most_blocks : blocks);
+}
+
+template <typename Params> static int launch_each_pixel(const Params &p, void *stream) {
+    const int64_t pixels = (int64_t)(p.y.pad[0] + p.y.rows + p.y.pad[2]) * (p.y.pad[1] + p.y.columns + p.y.pad[3]);
+    return VT_LAUNCH(each_pixel<Params>, blocks_for(p.batch * pixels * (p.y.lanes / 4)), threads_per_block, stream, p);
+}
+
+#endif

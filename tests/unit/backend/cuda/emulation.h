@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The part of CUDA C++ that the kernels use, for a C++ compiler of the host: what
+ * src/backend/cuda/module/kernels/common.cuh includes instead of CUDA's own headers, so that tests run the kernels'
+ * very source without a GPU. Blocks run one after the other; the threads of a block are fibers that switch where they
+ * wait for each other.
+ */
+#ifndef VT_TESTS_CUDA_EMULATION
+#define VT_TESTS_CUDA_EMULATION
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+
+extern "C" {
+#include "tensor/tensor.h"
+}
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+extern dim3 gridDim, blockDim, blockIdx, threadIdx;
+
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+static inline float4 make_float4(float x, float y, float z, float w) { return float4{x, y, z, w}; }
+
+struct __half {
+    uint16_t bits;
+};
+static inline float __half2float(__half h) { return vt_f16_to_f32(h.bits); }
+static inline __half __float2half_rn(float v) { return __half{vt_f32_to_f16(v)}; }
+
+/* Waits for all threads of the block; that one has ended before fails the test. */
+void __syncthreads();
+
+/* Queues a grid on an emulated stream, whose kernel is called once for every thread. */
+int emulated_launch(dim3 grid, dim3 block, void *stream, std::function<void()> kernel);
+#define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \
+    emulated_launch((grid), (block), (stream), [copy = (params)] { kernel(copy); })
+
+#endif
