@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing on Debian 12: setup.sh [build] [tests] [aarch64]
+# Installs what is missing on Debian 12: setup.sh [build] [tests] [cuda] [aarch64]
 #   build    compiler, meson, and the libraries that vultus and its unit tests link
 #   tests    ccache, clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
+#   cuda     nvcc and the CUDA runtime, from PyPI, in build/cuda-toolkit, for the module of CUDA kernels
 #   aarch64  cross compiler, emulator, and the libraries for aarch64 in build-aarch64-sysroot, which no other build sees
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +17,9 @@ test_packages=(ccache clang clang-format libclang-rt-dev llvm python3 python3-ve
 python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-headless>=4.9' 'pytest>=8' 'pytest-xdist>=3.5'
     'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
     'setuptools>=68' 'wheel>=0.40' 'websocket-client>=1.6' 'schemathesis>=4')
+
+# What nvcc is made of, its headers and the static runtime come with these two.
+cuda_packages=('nvidia-cuda-nvcc>=13.0,<14' 'nvidia-cuda-runtime>=13.0,<14')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0
@@ -79,6 +83,16 @@ node_tests() {
     rm -rf "$scratch"
 }
 
+cuda_toolkit() {
+    local folder=build/cuda-toolkit
+    [ "$(cat "$folder/installed" 2>/dev/null)" = "${cuda_packages[*]}" ] && return 0
+    echo "setup: installing ${cuda_packages[*]} into $folder"
+    "${PYTHON:-python3}" -m venv "$folder"
+    "$folder/bin/pip" install -q --disable-pip-version-check "${cuda_packages[@]}"
+    ln -sfn "$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia/cu13" "$folder/current"
+    echo "${cuda_packages[*]}" >"$folder/installed"
+}
+
 # apt for a Debian of arm64 that has nothing installed: the lists and packages of this machine stay as they are.
 sysroot_apt() {
     local state=$PWD/$sysroot/var/apt
@@ -117,12 +131,16 @@ for part in "$@"; do
         python_environment
         node_tests
         ;;
+    cuda)
+        install_packages "${build_packages[@]}" python3 python3-venv
+        cuda_toolkit
+        ;;
     aarch64)
         install_packages "${cross_packages[@]}"
         aarch64_sysroot
         ;;
     *)
-        echo "usage: setup.sh [build] [tests] [aarch64]" >&2
+        echo "usage: setup.sh [build] [tests] [cuda] [aarch64]" >&2
         exit 2
         ;;
     esac

@@ -12,7 +12,7 @@
 static const struct {
     const char *name;
     bool more_is_better;
-    struct vt_threshold fp32, bf16;
+    struct vt_threshold fp32, two_bytes;
 } metrics[VT_METRIC_COUNT] = {
     [VT_METRIC_COSINE_MEAN] = {"cosine-mean", true, {0.995, 0.990}, {0.995, 0.990}},
     [VT_METRIC_COSINE_MIN] = {"cosine-min", true, {0.990, 0.980}, {0.990, 0.980}},
@@ -32,7 +32,8 @@ enum vt_metric vt_metric_from_name(const char *name) {
 bool vt_metric_more_is_better(enum vt_metric metric) { return metrics[metric].more_is_better; }
 
 struct vt_threshold vt_metric_threshold(enum vt_metric metric, const char *precision) {
-    return strcmp(precision, "bf16") == 0 ? metrics[metric].bf16 : metrics[metric].fp32;
+    bool two_bytes = strcmp(precision, "bf16") == 0 || strcmp(precision, "fp16") == 0;
+    return two_bytes ? metrics[metric].two_bytes : metrics[metric].fp32;
 }
 
 const char *vt_threshold_rule_broken(enum vt_metric metric, struct vt_threshold t) {

@@ -33,6 +33,7 @@ const struct test_target test_target = {
     .planes = VT_LAYOUT_BLOCKED,
     .short_dtype = VT_DTYPE_BF16,
     .short_block = VT_CPU_BF16_BLOCK,
+    .uses_threads = true,
     .runs_blocks = runs_blocks,
     .tactic_at = tactic_at,
     .tactic_fits = tactic_fits,

@@ -30,6 +30,13 @@ extern "C" {
 
 dim3 gridDim, blockDim, blockIdx, threadIdx;
 
+static const float *all_halves() {
+    static float halves[1 << 16];
+    for (unsigned bits = 0; bits < 1 << 16; bits++) halves[bits] = vt_f16_to_f32((uint16_t)bits);
+    return halves;
+}
+const float *const emulated_halves = all_halves();
+
 namespace {
 
 /* ------------------------------------------------------------ fibers */

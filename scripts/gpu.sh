@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# On a machine with an NVIDIA GPU: builds the module of kernels, runs the tests of every kernel and of whole networks on the
+# device, and prints what it found. usage: gpu.sh [MODEL.onnx...]   the models are also timed, GPU beside processors
+# The same tests run on an emulated GPU everywhere; what only a device shows is races, faults and speed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+folder=${VULTUS_GPU_BUILD:-build-gpu}
+tests=(channels gemm plane conv_tactics conv_transpose networks)
+report=()
+failed=0
+
+# note RESULT WHAT...
+note() {
+    report+=("$(printf '%-8s' "$1")${*:2}")
+    [ "$1" = ok ] || [ "$1" = skipped ] || failed=$((failed + 1))
+}
+
+# run_test NAME [WRAPPER...]
+run_test() {
+    local name=$1 code
+    shift
+    "$@" "$folder/tests/unit/backend/cuda/gpu_$name"
+    code=$?
+    case $code in
+    0) note ok "$name" "$@" ;;
+    77) note skipped "$name: no usable GPU" ;;
+    *) note "FAILED" "$name" "$@" "(exit code $code)" ;;
+    esac
+}
+
+nvidia-smi --query-gpu=name,compute_cap,driver_version,memory.total --format=csv,noheader ||
+    echo "gpu: nvidia-smi says nothing here; the tests will tell" >&2
+if ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then scripts/setup.sh cuda || exit 1; fi
+[ -f "$folder/build.ninja" ] || meson setup "$folder" -Dnvcc=enabled || exit 1
+ninja -C "$folder" "${tests[@]/#/tests/unit/backend/cuda/gpu_}" tools/vultus src/backend/cuda/module/libvultus_cuda.so || exit 1
+
+for name in "${tests[@]}"; do run_test "$name"; done
+if command -v compute-sanitizer >/dev/null; then
+    # Of every kernel a few cases at least; the other tools are too slow for networks.
+    for tool in memcheck racecheck initcheck; do
+        run_test gemm compute-sanitizer --tool "$tool" --error-exitcode 9
+        run_test channels compute-sanitizer --tool "$tool" --error-exitcode 9
+    done
+    run_test networks compute-sanitizer --tool memcheck --error-exitcode 9
+else
+    note skipped "compute-sanitizer is not installed"
+fi
+
+if "$folder/tools/vultus" doctor | grep -i cuda; then note ok doctor; else note FAILED "doctor does not name CUDA"; fi
+for model in models/starter/starter_det.onnx models/starter/starter_rec.onnx "$@"; do
+    for arguments in "--backend cuda --precision fp16" "--backend cuda" "--backend cpu"; do
+        # shellcheck disable=SC2086 # several arguments
+        if "$folder/tools/vultus" bench "$model" $arguments --batch 1,8,32; then
+            note ok "bench $(basename "$model") $arguments"
+        else
+            note FAILED "bench $(basename "$model") $arguments"
+        fi
+    done
+done
+
+printf '\n%s\n' "${report[@]}"
+echo "$failed failed"
+[ "$failed" = 0 ]
