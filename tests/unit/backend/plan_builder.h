@@ -28,7 +28,8 @@ struct test_target {
     enum vt_layout planes;
     enum vt_dtype short_dtype;
     int short_block;
-    bool uses_threads; /* whether the pool that it is given makes any difference */
+    bool uses_threads;              /* whether the pool that it is given makes any difference */
+    bool slow;                      /* emulated: the largest cases and repetitions are left out */
     bool (*runs_blocks)(int block); /* whether this machine has kernels for planes in such blocks, or SHORT_BLOCK */
     /* Name and class of tactic `i` of those for steps of a kind that this machine can run; false past the last. */
     bool (*tactic_at)(size_t i, enum vt_step kind, const char **name, const char **class);

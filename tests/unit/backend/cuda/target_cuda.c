@@ -40,6 +40,7 @@ const struct test_target test_target = {
     .planes = VT_LAYOUT_CHANNELS_LAST,
     .short_dtype = VT_DTYPE_F16,
     .short_block = VT_CUDA_BLOCK,
+    .slow = EMULATED,
     .runs_blocks = runs_blocks,
     .tactic_at = tactic_at,
     .tactic_fits = tactic_fits,
