@@ -81,7 +81,7 @@ stage_asan() {
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
-    build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized || return
+    build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dnvcc=disabled || return
     local names # kernels are not instrumented, so one set of them, and every other shape, is enough
     mapfile -t names < <(meson test -C build-asan --list 2>/dev/null | sed 's/.* \/ //' | grep -v '_sse$')
     VULTUS_TEST_SPARSE=2 unit asan build-asan --timeout-multiplier 10 "${names[@]}"
@@ -92,7 +92,7 @@ stage_asan() {
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1
     # libgomp, under oneDNN, synchronises in ways that ThreadSanitizer cannot see.
-    only=$threaded build tsan build-tsan -Db_sanitize=thread -Donednn=disabled || return
+    only=$threaded build tsan build-tsan -Db_sanitize=thread -Donednn=disabled -Dnvcc=disabled || return
     local names
     mapfile -t names < <(meson test -C build-tsan --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$threaded")
     [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
@@ -100,9 +100,9 @@ stage_tsan() {
     black_box tsan-server build-tsan tests/server/test_http.py
 }
 # The other compiler, and at the same time the engine without oneDNN.
-stage_clang() { CC=clang build clang build-clang -Dwerror=true -Donednn=disabled && unit clang build-clang; }
+stage_clang() { CC=clang build clang build-clang -Dwerror=true -Donednn=disabled -Dnvcc=disabled && unit clang build-clang; }
 stage_nocompiler() {
-    build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled -Ddownload=disabled || return
+    build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled -Ddownload=disabled -Dnvcc=disabled || return
     unit nocompiler build-nocompiler
     black_box nocompiler build-nocompiler tests/nocompiler
 }
