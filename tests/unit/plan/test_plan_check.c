@@ -33,7 +33,8 @@
     CASE(VALUE(CONV)->dtype = VT_DTYPE_NONE, "element type")                                                           \
     CASE(VALUE(CONV)->dtype = VT_DTYPE_COUNT, "element type")                                                          \
     CASE(VALUE(CONV)->dtype = VT_DTYPE_I32, "must be float32")                                                         \
-    CASE(VALUE(CONV)->layout = (enum vt_layout)2, "layout is unknown")                                                 \
+    CASE(VALUE(CONV)->layout = (enum vt_layout)3, "layout is unknown")                                                 \
+    CASE(VALUE(CONV)->layout = VT_LAYOUT_CHANNELS_LAST, "planes of one layout")                                        \
     CASE(VALUE(CONV)->storage = (enum vt_storage)4, "storage is unknown")                                              \
     CASE(VALUE(CONV)->rank = 3, "element type, dims")                                                                  \
     CASE(VALUE(FLAT)->rank = 9, "element type, dims")                                                                  \
