@@ -38,7 +38,7 @@ static bool conv_supports(const struct vt_plan *plan, const struct vt_plan_step 
     const struct vt_plan_value *residual = vt_cpu_input(plan, step, 3);
     const struct vt_window *w = &step->params.window;
     if (!x || !vt_plane_fits(y) || x->rank != 4 || x->dims[0] != 1) return false;
-    if (x->layout == VT_LAYOUT_BLOCKED ? !vt_plane_fits(x) : x->dtype != VT_DTYPE_F32) return false;
+    if (x->layout == VT_LAYOUT_PLAIN ? x->dtype != VT_DTYPE_F32 : !vt_plane_fits(x)) return false;
     if (w->group < 1 || x->dims[1] % w->group || y->dims[1] % w->group) return false;
     if (!axis_fits(w, 0, x, y->dims[2]) || !axis_fits(w, 1, x, y->dims[3]) || weights_count(plan, step) == 0)
         return false;
