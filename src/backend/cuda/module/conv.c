@@ -162,6 +162,26 @@ static const struct vt_cuda_tactic tile = {.name = "conv:tile",
     .pack = tile_pack,
     .launch = tile_launch};
 
+/* ------------------------------------------------------------ tiles on tensor cores */
+
+static bool mma_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return step->params.window.group == 1 && planes_fit(plan, step) && half_weights(plan, step);
+}
+
+static int mma_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = describe_tile(call);
+    return vt_cuda_launch_conv_mma(&conv, call->stream);
+}
+
+static const struct vt_cuda_tactic mma = {.name = "conv:mma",
+    .class = "mma",
+    .kind = VT_STEP_CONV,
+    .features = VT_CUDA_SM80,
+    .supports = mma_supports,
+    .packed_bytes = tile_packed_bytes,
+    .pack = tile_pack,
+    .launch = mma_launch};
+
 /* ------------------------------------------------------------ depthwise */
 
 static bool depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
@@ -272,4 +292,4 @@ static const struct vt_cuda_tactic transposed = {.name = "conv_transpose",
     .pack = transposed_pack,
     .launch = transposed_launch};
 
-const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {&tile, &depthwise, &grouped, &transposed, NULL};
+const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {&mma, &tile, &depthwise, &grouped, &transposed, NULL};

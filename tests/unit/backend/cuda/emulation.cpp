@@ -188,6 +188,28 @@ void __syncthreads() {
     arrive_in_fiber(self);
 }
 
+/*
+ * Every lane lays down what it holds, and then computes its four sums from what the others did. A thread's numbers, by
+ * the PTX manual ("Matrix Fragments for mma.m16n8k16 with floating point type"), where groupID = lane >> 2 and
+ * threadID_in_group = lane % 4: a[i]: row groupID, 8 lower for i = 2, 3, 6, 7; column threadID_in_group * 2 + (i & 1),
+ * 8 more for i >= 4. b[i]: row threadID_in_group * 2 + (i & 1), 8 more for i >= 2; column groupID. c[i]: row groupID, 8
+ * lower for i >= 2; column threadID_in_group * 2 + (i & 1).
+ */
+void mma(float sum[4], const __half a[8], const __half b[4]) {
+    static float as[most_threads / 32][16][16], bs[most_threads / 32][16][8];
+    const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane >> 2, in_group = lane % 4;
+    for (unsigned i = 0; i < 8; i++) {
+        const bool lower = i == 2 || i == 3 || i == 6 || i == 7;
+        as[warp][group + (lower ? 8 : 0)][in_group * 2 + (i & 1) + (i >= 4 ? 8 : 0)] = __half2float(a[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) bs[warp][in_group * 2 + (i & 1) + (i >= 2 ? 8 : 0)][group] = __half2float(b[i]);
+    __syncthreads();
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 16; k++)
+            sum[i] += as[warp][group + (i >= 2 ? 8 : 0)][k] * bs[warp][k][in_group * 2 + (i & 1)];
+    __syncthreads();
+}
+
 /* ------------------------------------------------------------ streams, which run at once, and graphs */
 
 struct vt_cuda_stream {

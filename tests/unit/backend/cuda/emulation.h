@@ -45,6 +45,9 @@ static inline __half __float2half_rn(float v) { return __half{vt_f32_to_f16(v)};
 /* Waits for all threads of the block; that one has ended before fails the test. */
 void __syncthreads();
 
+/* mma.sync.m16n8k16 of halves, by all warps of the block at the same time: sum[] += A * B of the caller's warp. */
+void mma(float sum[4], const __half a[8], const __half b[4]);
+
 /* Queues a grid on an emulated stream, whose kernel is called once for every thread. */
 int emulated_launch(dim3 grid, dim3 block, void *stream, std::function<void()> kernel);
 #define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \

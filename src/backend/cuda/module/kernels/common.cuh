@@ -8,8 +8,10 @@
 
 #ifdef VT_CUDA_EMULATION
 #include "emulation.h"
+#define VT_UNROLL
 #else
 #include <cuda_fp16.h>
+#define VT_UNROLL _Pragma("unroll")
 #define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \
     (kernel<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(params), (int)cudaGetLastError())
 #endif
@@ -32,6 +34,13 @@ __device__ inline float4 first4(float4 v, int count) {
 struct alignas(8) half4 {
     __half x, y, z, w;
 };
+
+struct alignas(16) half8 {
+    __half v[8];
+};
+
+// Eight halves from `at` on, which is a multiple of 8.
+__device__ inline half8 load8(const void *data, int64_t at) { return *(const half8 *)((const __half *)data + at); }
 
 // Four elements from `at` on, which is a multiple of 4.
 __device__ inline float4 load4(const void *data, bool half, int64_t at) {
@@ -145,6 +154,14 @@ __device__ inline float4 finish4(
     float4 v = act1_4(t, sum, channel);
     if (residual.data) v = add4(v, load4(residual.data, residual.half, residual_at + channel));
     return make_float4(act2(t, v.x), act2(t, v.y), act2(t, v.z), act2(t, v.w));
+}
+
+// The same of one channel, whose residual is the element at `residual_at`.
+__device__ inline float finish1(
+    const vt_cuda_tail &t, float sum, int channel, const vt_cuda_plane &residual, int64_t residual_at) {
+    float v = act1(t, t.bias ? sum + t.bias[channel] : sum, channel);
+    if (residual.data) v += load1(residual.data, residual.half, residual_at);
+    return act2(t, v);
 }
 
 // ------------------------------------------------------------ a thread for four channels of a pixel

@@ -4,6 +4,7 @@
 // through shared memory, each of its 256 threads 4 by 4. Pixels of all items are numbered through, so that small planes
 // fill blocks together; what an element sums and in which order does not depend on where in the tile it falls.
 #include "backend/cuda/module/kernels/common.cuh"
+#include "backend/cuda/module/kernels/walk.cuh"
 
 enum { tile_pixels = 64, tile_channels = 64, tile_depth = 16, conv_threads = 256, row_skew = 4 };
 
@@ -11,37 +12,6 @@ struct tiles {
     float x[tile_depth][tile_pixels + row_skew];
     float w[tile_depth][tile_channels];
 };
-
-// Where a pixel of the output is, by its number among those of all items.
-struct output_pixel {
-    int64_t item;
-    int row, column;
-};
-
-__device__ static inline output_pixel output_at(const vt_cuda_conv &p, int64_t number) {
-    output_pixel o;
-    o.column = (int)(number % p.y.columns);
-    number /= p.y.columns;
-    o.row = (int)(number % p.y.rows);
-    o.item = number / p.y.rows;
-    return o;
-}
-
-// The next four numbers along k that a thread reads: a tap and, within it, lanes of planes or channels of a picture.
-struct cursor {
-    int tap_row, tap_column, channel;
-};
-
-__device__ static inline void advance(cursor &at, int by, int depth, int tap_columns) {
-    at.channel += by;
-    while (at.channel >= depth) {
-        at.channel -= depth;
-        if (++at.tap_column == tap_columns) {
-            at.tap_column = 0;
-            at.tap_row++;
-        }
-    }
-}
 
 __device__ static inline float picture_at(const vt_cuda_conv &p, const output_pixel &o, const cursor &at) {
     const int row = o.row * p.window.stride[0] - p.window.pad[0] + at.tap_row * p.window.dilation[0];
@@ -58,9 +28,7 @@ __device__ static inline float4 input4(const vt_cuda_conv &p, const output_pixel
         return make_float4(v[0], v[1], v[2], v[3]);
     }
     if (at.tap_row >= p.window.kernel[0]) return all4(0);
-    const int row = o.row * p.window.stride[0] - p.window.pad[0] + at.tap_row * p.window.dilation[0];
-    const int column = o.column * p.window.stride[1] - p.window.pad[1] + at.tap_column * p.window.dilation[1];
-    return load4(p.x.data, p.x.half, pixel(p.x, o.item, row, column) + at.channel);
+    return load4(p.x.data, p.x.half, input_at(p, o, at));
 }
 
 __device__ static inline void multiply(const tiles &t, int ty, int tx, float4 sum[4]) {

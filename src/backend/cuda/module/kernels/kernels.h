@@ -59,6 +59,8 @@ struct vt_cuda_conv {
     int64_t batch;
 };
 int vt_cuda_launch_conv(const struct vt_cuda_conv *conv, void *stream);
+/* The same by tensor cores (compute capability 8.0 and later): half x and weights, no picture. */
+int vt_cuda_launch_conv_mma(const struct vt_cuda_conv *conv, void *stream);
 
 /* Convolutions whose groups have one input and one output channel; weights: float32 [tap][lanes]. */
 int vt_cuda_launch_depthwise(const struct vt_cuda_conv *conv, void *stream);

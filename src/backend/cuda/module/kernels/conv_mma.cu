@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Convolution as a matrix product on tensor cores (compute capability 8.0), half planes and weights, sums in float32: a
+// block of 4 warps makes 64 pixels by 64 channels, 16 deep at a time; each warp 32 by 32, as 2 by 4 products of
+// mma.sync.m16n8k16. The fragments' layout is the PTX manual's: with group = lane / 4 and pair = lane % 4 * 2, a thread
+// holds of A rows group and group + 8 at k = pair, pair + 1 and 8 more, of B column group at the same k, and of C rows
+// group and group + 8 at columns pair and pair + 1.
+#include "backend/cuda/module/kernels/common.cuh"
+#include "backend/cuda/module/kernels/walk.cuh"
+
+enum { tile_pixels = 64, tile_channels = 64, tile_depth = 16, mma_threads = 128, skew = 8 };
+enum { warp_pixels = 32, warp_channels = 32, rows_of_mma = 16, columns_of_mma = 8 };
+
+struct tiles {
+    __half x[tile_pixels][tile_depth + skew];
+    __half w[tile_depth][tile_channels + skew];
+};
+
+struct sums {
+    float of[warp_pixels / rows_of_mma][warp_channels / columns_of_mma][4];
+};
+
+#ifndef VT_CUDA_EMULATION
+// Halves side by side, the first in the lower bits.
+__device__ static inline uint32_t two(const __half *v) {
+    return (uint32_t)__half_as_ushort(v[0]) | (uint32_t)__half_as_ushort(v[1]) << 16;
+}
+
+// sum += A * B. Older devices are never given this kernel.
+__device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) {
+    const uint32_t a0 = two(a), a1 = two(a + 2), a2 = two(a + 4), a3 = two(a + 6), b0 = two(b), b1 = two(b + 2);
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+#else
+    (void)a0, (void)a1, (void)a2, (void)a3, (void)b0, (void)b1, (void)sum;
+#endif
+}
+#endif
+
+__device__ static inline void multiply(const tiles &t, int first_pixel, int first_channel, sums &s) {
+    const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
+    __half a[warp_pixels / rows_of_mma][8], b[warp_channels / columns_of_mma][4];
+    VT_UNROLL
+    for (int i = 0; i < warp_pixels / rows_of_mma; i++) {
+        const int row = first_pixel + i * rows_of_mma + group;
+        VT_UNROLL
+        for (int half = 0; half < 2; half++) {
+            a[i][half] = t.x[row][pair + half];
+            a[i][2 + half] = t.x[row + 8][pair + half];
+            a[i][4 + half] = t.x[row][pair + 8 + half];
+            a[i][6 + half] = t.x[row + 8][pair + 8 + half];
+        }
+    }
+    VT_UNROLL
+    for (int j = 0; j < warp_channels / columns_of_mma; j++) {
+        const int column = first_channel + j * columns_of_mma + group;
+        VT_UNROLL
+        for (int half = 0; half < 2; half++) {
+            b[j][half] = t.w[pair + half][column];
+            b[j][2 + half] = t.w[pair + 8 + half][column];
+        }
+    }
+    VT_UNROLL
+    for (int i = 0; i < warp_pixels / rows_of_mma; i++) {
+        VT_UNROLL
+        for (int j = 0; j < warp_channels / columns_of_mma; j++) mma(s.of[i][j], a[i], b[j]);
+    }
+}
+
+__device__ static inline void store_pair(
+    const vt_cuda_conv &p, int64_t number, int channel, float first, float second) {
+    const output_pixel o = output_at(p, number);
+    const int64_t at = pixel(p.y, o.item, o.row, o.column) + channel;
+    const int64_t residual = p.residual.data ? pixel(p.residual, o.item, o.row, o.column) + channel : 0;
+    const float v[2] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        const float done = finish1(p.tail, v[i], channel + i, p.residual, residual + i);
+        store1(p.y.data, p.y.half, at + i, channel + i < p.y.channels ? done : 0);
+    }
+}
+
+__device__ static inline void store_sums(
+    const vt_cuda_conv &p, int64_t first_pixel, int64_t pixels, int first_channel, const sums &s) {
+    const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
+    VT_UNROLL
+    for (int i = 0; i < warp_pixels / rows_of_mma * 2; i++) {
+        const int64_t number = first_pixel + i / 2 * rows_of_mma + i % 2 * 8 + group;
+        VT_UNROLL
+        for (int j = 0; j < warp_channels / columns_of_mma; j++) {
+            const int channel = first_channel + j * columns_of_mma + pair;
+            const float *sum = &s.of[i / 2][j][i % 2 * 2];
+            if (number < pixels && channel < p.y.lanes) store_pair(p, number, channel, sum[0], sum[1]);
+        }
+    }
+}
+
+// A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights. Blocks of grid row 0 past
+// the tiles fill the border.
+__global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
+    __shared__ tiles t;
+    const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
+    if (blockIdx.x >= rows) {
+        const int64_t part = (blockIdx.x - rows) * mma_threads + threadIdx.x;
+        if (blockIdx.y == 0) fill_border(p.y, p.batch, part, (gridDim.x - rows) * mma_threads);
+        return;
+    }
+    const int load_pixel = threadIdx.x / 2, load_k = threadIdx.x % 2 * 8;
+    const int weight_k = threadIdx.x / 8, weight_channel = threadIdx.x % 8 * 8;
+    const int64_t first = (int64_t)blockIdx.x * tile_pixels;
+    const int64_t total = (int64_t)p.window.kernel[0] * p.window.kernel[1] * p.x.lanes;
+    const int channel = (int)(blockIdx.y * tile_channels);
+    const bool has_pixel = first + load_pixel < pixels, has_channel = channel + weight_channel < p.y.lanes;
+    const output_pixel from = output_at(p, has_pixel ? first + load_pixel : first);
+    const int warp_row = threadIdx.x / 32 / 2 * warp_pixels, warp_column = threadIdx.x / 32 % 2 * warp_channels;
+    cursor at = {0, 0, 0};
+    advance(at, load_k, p.x.lanes, p.window.kernel[1]);
+    sums s = {};
+    for (int64_t k = 0; k < total; k += tile_depth, advance(at, tile_depth, p.x.lanes, p.window.kernel[1])) {
+        const half8 none = {};
+        const bool inside = has_pixel && at.tap_row < p.window.kernel[0];
+        const half8 x = inside ? load8(p.x.data, input_at(p, from, at)) : none;
+        const bool has_weight = has_channel && k + weight_k < total;
+        const half8 w = has_weight ? load8(p.weights, (k + weight_k) * p.y.lanes + channel + weight_channel) : none;
+        __syncthreads();
+        *(half8 *)&t.x[load_pixel][load_k] = x;
+        *(half8 *)&t.w[weight_k][weight_channel] = w;
+        __syncthreads();
+        multiply(t, warp_row, warp_column, s);
+    }
+    store_sums(p, first + warp_row, pixels, channel + warp_column, s);
+}
+
+int vt_cuda_launch_conv_mma(const vt_cuda_conv *p, void *stream) {
+    const int64_t pixels = p->batch * p->y.rows * p->y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
+    const int64_t border = border_vectors(p->y, p->batch);
+    const dim3 grid((unsigned)(rows + (border ? blocks_for(border) : 0)),
+        (unsigned)((p->y.lanes + tile_channels - 1) / tile_channels));
+    return VT_LAUNCH(conv_mma, grid, mma_threads, stream, *p);
+}
