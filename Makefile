@@ -31,6 +31,7 @@ serve:
 # make test STAGES="default style" runs only those.
 test:
 	scripts/setup.sh tests
+	scripts/setup.sh cuda || echo "make: without nvcc the CUDA kernels are tested on the emulated GPU only"
 	$(MAKE) all
 	scripts/test.sh $(STAGES)
 
