@@ -13,9 +13,11 @@ export VULTUS_TEST_DATA
 jobs=$(nproc)
 # Builds of the same sources share objects through ccache, whatever their folder is called.
 export CCACHE_NOHASHDIR=1
-# What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer. One set of kernels is enough,
-# and backend_conv_tactics, minutes of single steps, adds nothing to the networks that the others run.
-threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|compile|backend_(channels|conv_transpose|cpu|gemm|plane)_(avx2|native)'
+# What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer. Single steps, minutes of them,
+# add nothing to the networks that the others run.
+threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|compile|backend_(channels|cpu|gemm)_(avx2|native)'
+# Kernels are not instrumented, and their steps are what test_conv runs; networks on fibers take minutes.
+unsanitized='backend_conv_tactics_(sse|avx2|native)|backend_networks_cuda'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
 emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 
@@ -45,6 +47,15 @@ build() {
         mapfile -t targets < <("$PYTHON" scripts/test_targets.py "$1" "$only")
     fi
     ninja -C "$1" -j "$jobs" "${targets[@]}" >"$results/$stage-build.log" 2>&1 || { tail -40 "$results/$stage-build.log"; broken "$stage" "build"; return 1; }
+}
+
+tests_of() { meson test -C "$1" --list 2>/dev/null | sed 's/.* \/ //'; }
+
+# Of what runs once for each set of instructions, the widest.
+one_set() {
+    local names
+    names=$(cat)
+    if grep -q '_native$' <<<"$names"; then grep -vE '_(sse|avx2)$' <<<"$names"; else grep -v '_sse$' <<<"$names"; fi
 }
 
 # unit STAGE FOLDER [meson test arguments]
@@ -82,8 +93,8 @@ stage_asan() {
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
     build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dnvcc=disabled || return
-    local names # kernels are not instrumented, so one set of them, and every other shape, is enough
-    mapfile -t names < <(meson test -C build-asan --list 2>/dev/null | sed 's/.* \/ //' | grep -v '_sse$')
+    local names
+    mapfile -t names < <(tests_of build-asan | grep -vE "^($unsanitized)$" | one_set)
     VULTUS_TEST_SPARSE=2 unit asan build-asan --timeout-multiplier 10 "${names[@]}"
     # Folders with helpers of their own go apart: Python knows one conftest at a time.
     black_box asan build-asan -m 'not heavy' tests/cli tests/conformance
@@ -94,7 +105,7 @@ stage_tsan() {
     # libgomp, under oneDNN, synchronises in ways that ThreadSanitizer cannot see.
     only=$threaded build tsan build-tsan -Db_sanitize=thread -Donednn=disabled -Dnvcc=disabled || return
     local names
-    mapfile -t names < <(meson test -C build-tsan --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$threaded")
+    mapfile -t names < <(tests_of build-tsan | grep -E "$threaded" | one_set)
     [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
     black_box tsan build-tsan tests/cli/test_examples.py
     black_box tsan-server build-tsan tests/server/test_http.py
@@ -120,7 +131,7 @@ stage_aarch64() {
     only=$emulated build aarch64 build-aarch64 --cross-file build-aarch64-sysroot/sysroot.ini --cross-file scripts/aarch64.ini \
         -Donednn=disabled -Dexamples=false -Dwerror=true || return
     local names
-    mapfile -t names < <(meson test -C build-aarch64 --list 2>/dev/null | sed 's/.* \/ //' | grep -E "$emulated")
+    mapfile -t names < <(tests_of build-aarch64 | grep -E "$emulated")
     VULTUS_TEST_SPARSE=4 unit aarch64 build-aarch64 --timeout-multiplier 10 "${names[@]}"
     VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
 }
