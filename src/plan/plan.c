@@ -74,3 +74,29 @@ bool vt_plan_value_bytes(const struct vt_plan_value *value, uint64_t *bytes) {
 bool vt_plan_probe(const uint8_t *bytes, size_t size) {
     return size >= VT_PLAN_MAGIC_BYTES && memcmp(bytes, VT_PLAN_MAGIC, VT_PLAN_MAGIC_BYTES) == 0;
 }
+
+/* ---------------------------------------------------------------- conversions */
+
+int64_t vt_plan_elements(const struct vt_plan_value *v) {
+    int64_t product = 1;
+    for (int i = 0; i < v->rank; i++) product *= v->dims[i];
+    return product;
+}
+
+static bool is_permutation(const struct vt_step_params *params, int rank) {
+    unsigned seen = 0;
+    if (params->perm_rank != rank || rank > VT_MAX_RANK) return false;
+    for (int i = 0; i < rank; i++) {
+        if (params->perm[i] < 0 || params->perm[i] >= rank) return false;
+        seen |= 1u << params->perm[i];
+    }
+    return seen == (1u << rank) - 1;
+}
+
+bool vt_plan_convert_fits(
+    const struct vt_step_params *params, const struct vt_plan_value *x, const struct vt_plan_value *y) {
+    bool x_plain = x->layout == VT_LAYOUT_PLAIN, y_plain = y->layout == VT_LAYOUT_PLAIN;
+    bool dtypes_fit = x_plain == y_plain ? x->dtype == y->dtype : (x_plain ? x : y)->dtype == VT_DTYPE_F32;
+    return dtypes_fit && vt_plan_elements(x) == vt_plan_elements(y) &&
+           (!params->perm_rank || (y_plain && is_permutation(params, x->rank)));
+}

@@ -165,6 +165,15 @@ uint32_t vt_plan_step_choice(const struct vt_plan_step *step, int64_t batch);
  */
 void vt_plan_transposed_reach(const struct vt_window *window, int axis, int64_t in, int64_t out, int64_t reach[2]);
 
+int64_t vt_plan_elements(const struct vt_plan_value *value); /* of one item, logical */
+
+/*
+ * Whether a CONVERT step with these parameters can take x to y, as far as planes do not matter: what is plain beside a
+ * plane is float32, there are as many elements, and what is transposed, by a permutation, becomes plain.
+ */
+bool vt_plan_convert_fits(
+    const struct vt_step_params *params, const struct vt_plan_value *x, const struct vt_plan_value *y);
+
 /*
  * Operations of a step for one item: two for each product that the direct algorithm of a convolution or matrix product
  * has, those with padding included. 0 for steps of another kind, whose time is not in products.

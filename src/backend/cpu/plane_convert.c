@@ -8,37 +8,14 @@
 #include "backend/cpu/plane.h"
 #include "base/checked.h"
 
-static int64_t count(const struct vt_plan_value *v) {
-    int64_t product = 1;
-    for (int i = 0; i < v->rank; i++) product *= v->dims[i];
-    return product;
-}
-
 static bool is_plain(const struct vt_plan_value *v) { return v->layout == VT_LAYOUT_PLAIN; }
-
-static bool perm_fits(const struct vt_step_params *params, const struct vt_plan_value *x) {
-    unsigned seen = 0;
-    if (params->perm_rank != x->rank || x->rank > VT_MAX_RANK) return false;
-    for (int i = 0; i < params->perm_rank; i++) {
-        if (params->perm[i] < 0 || params->perm[i] >= x->rank) return false;
-        seen |= 1u << params->perm[i];
-    }
-    return seen == (1u << x->rank) - 1;
-}
-
-/* What is plain beside a plane is float32. */
-static bool dtypes_fit(const struct vt_plan_value *x, const struct vt_plan_value *y) {
-    if (is_plain(x) == is_plain(y)) return x->dtype == y->dtype;
-    return (is_plain(x) ? x : y)->dtype == VT_DTYPE_F32;
-}
 
 static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cpu_input(plan, step, 0), *y = vt_cpu_output(plan, step, 0);
-    if (!x || !y || !dtypes_fit(x, y) || count(x) != count(y)) return false;
+    if (!x || !y || !vt_plan_convert_fits(&step->params, x, y)) return false;
     if (!is_plain(x) && !vt_plane_fits(x)) return false;
     if (!is_plain(y) && !vt_plane_fits(y)) return false;
-    if (step->params.perm_rank) return is_plain(y) && perm_fits(&step->params, x);
-    return is_plain(x) || is_plain(y) || vt_plane_same_shape(x, y);
+    return step->params.perm_rank || is_plain(x) || is_plain(y) || vt_plane_same_shape(x, y);
 }
 
 /* ------------------------------------------------------------ with a blocked side */
@@ -136,7 +113,7 @@ static void transpose_item(void *context, size_t item, int thread) {
         stride[i] = x_stride[params->perm[i]];
         dims[i] = x->dims[params->perm[i]];
     }
-    int64_t row = dims[rank - 1], rows = row ? count(x) / row : 0, offset = 0;
+    int64_t row = dims[rank - 1], rows = row ? vt_plan_elements(x) / row : 0, offset = 0;
     for (int64_t r = 0; r < rows; r++) {
         copy_strided(target + r * row * (int64_t)size, source + offset * (int64_t)size, row, stride[rank - 1], size);
         for (int i = rank - 2; i >= 0; i--) {
@@ -153,7 +130,7 @@ static void copy_item(void *context, size_t item, int thread) {
     const struct vt_cpu_call *call = context;
     memcpy((uint8_t *)call->out_data[0] + item * call->out[0]->bytes,
         (const uint8_t *)call->in_data[0] + item * vt_cpu_item_bytes(call->in[0]),
-        (size_t)count(call->in[0]) * vt_dtype_size(call->in[0]->dtype));
+        (size_t)vt_plan_elements(call->in[0]) * vt_dtype_size(call->in[0]->dtype));
 }
 
 static enum vultus_status run(const struct vt_cpu_call *call, struct vultus_error *error) {

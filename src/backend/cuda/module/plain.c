@@ -71,34 +71,11 @@ static const struct vt_cuda_tactic gemm = {.name = "gemm:sliced",
 
 static bool is_plain(const struct vt_plan_value *v) { return v->layout == VT_LAYOUT_PLAIN; }
 
-static int64_t count(const struct vt_plan_value *v) {
-    int64_t product = 1;
-    for (int i = 0; i < v->rank; i++) product *= v->dims[i];
-    return product;
-}
-
-static bool perm_fits(const struct vt_step_params *params, const struct vt_plan_value *x) {
-    unsigned seen = 0;
-    if (params->perm_rank != x->rank || x->rank > VT_MAX_RANK) return false;
-    for (int i = 0; i < params->perm_rank; i++) {
-        if (params->perm[i] < 0 || params->perm[i] >= x->rank) return false;
-        seen |= 1u << params->perm[i];
-    }
-    return seen == (1u << x->rank) - 1;
-}
-
-/* What is plain beside a plane is float32. */
-static bool dtypes_fit(const struct vt_plan_value *x, const struct vt_plan_value *y) {
-    if (is_plain(x) == is_plain(y)) return x->dtype == y->dtype;
-    return (is_plain(x) ? x : y)->dtype == VT_DTYPE_F32;
-}
-
 static bool convert_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
-    if (!x || !y || !dtypes_fit(x, y) || count(x) != count(y) || count(x) == 0) return false;
+    if (!x || !y || !vt_plan_convert_fits(&step->params, x, y) || vt_plan_elements(x) == 0) return false;
     if ((!is_plain(x) && !vt_cuda_plane_fits(x)) || (!is_plain(y) && !vt_cuda_plane_fits(y))) return false;
-    if (step->params.perm_rank) return is_plain(y) && perm_fits(&step->params, x);
-    return is_plain(x) || is_plain(y) || vt_cuda_same_size(x, y);
+    return step->params.perm_rank || is_plain(x) || is_plain(y) || vt_cuda_same_size(x, y);
 }
 
 /* To a plain tensor, in the order of the result's elements. */
@@ -112,7 +89,7 @@ static int transpose_launch(const struct vt_cuda_call *call) {
         .element = (int32_t)vt_dtype_size(x->dtype),
         .x_item = vt_cuda_item_elements(x),
         .y_item = vt_cuda_item_elements(y),
-        .count = count(x),
+        .count = vt_plan_elements(x),
         .batch = call->batch};
     if (!is_plain(x)) t.x_plane = vt_cuda_plane_in(call, 0);
     for (int i = x->rank - 1; i >= 0; i--) {
@@ -151,7 +128,7 @@ static const struct vt_cuda_tactic convert = {.name = "convert",
 static bool identity_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
     return step->op == VT_OP_IDENTITY && x && y && is_plain(x) && is_plain(y) && x->dtype == y->dtype &&
-           x->rank <= VT_MAX_RANK && count(x) == count(y) && count(x) > 0;
+           x->rank <= VT_MAX_RANK && vt_plan_elements(x) == vt_plan_elements(y) && vt_plan_elements(x) > 0;
 }
 
 static const struct vt_cuda_tactic identity = {.name = "identity",

@@ -53,15 +53,10 @@ __device__ static inline void store_pixels(
     }
 }
 
-// Blocks of grid row 0 past the tiles fill the border.
 __global__ static void __launch_bounds__(conv_threads) conv(const vt_cuda_conv p) {
     __shared__ tiles t;
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
-    if (blockIdx.x >= rows) {
-        const int64_t part = (blockIdx.x - rows) * conv_threads + threadIdx.x;
-        if (blockIdx.y == 0) fill_border(p.y, p.batch, part, (gridDim.x - rows) * conv_threads);
-        return;
-    }
+    if (is_past_tiles(p, rows)) return;
     const int depth = p.picture ? p.x.channels : p.x.lanes, taps = p.window.kernel[0] * p.window.kernel[1];
     const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
     const int load_pixel = threadIdx.x / 4, load_k = threadIdx.x % 4 * 4;

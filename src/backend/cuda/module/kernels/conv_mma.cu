@@ -97,16 +97,11 @@ __device__ static inline void store_sums(
     }
 }
 
-// A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights. Blocks of grid row 0 past
-// the tiles fill the border.
+// A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights.
 __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
     __shared__ tiles t;
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
-    if (blockIdx.x >= rows) {
-        const int64_t part = (blockIdx.x - rows) * mma_threads + threadIdx.x;
-        if (blockIdx.y == 0) fill_border(p.y, p.batch, part, (gridDim.x - rows) * mma_threads);
-        return;
-    }
+    if (is_past_tiles(p, rows)) return;
     const int load_pixel = threadIdx.x / 2, load_k = threadIdx.x % 2 * 8;
     const int weight_k = threadIdx.x / 8, weight_channel = threadIdx.x % 8 * 8;
     const int64_t first = (int64_t)blockIdx.x * tile_pixels;

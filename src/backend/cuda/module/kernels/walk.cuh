@@ -44,4 +44,12 @@ __device__ static inline int64_t input_at(const vt_cuda_conv &p, const output_pi
     return pixel(p.x, o.item, row, column) + at.channel;
 }
 
+// In blocks past the `rows` of tiles, which fill the border where they are of grid row 0.
+__device__ static inline bool is_past_tiles(const vt_cuda_conv &p, int64_t rows) {
+    if (blockIdx.x < rows) return false;
+    const int64_t part = (blockIdx.x - rows) * blockDim.x + threadIdx.x;
+    if (blockIdx.y == 0) fill_border(p.y, p.batch, part, (gridDim.x - rows) * blockDim.x);
+    return true;
+}
+
 #endif
