@@ -112,10 +112,13 @@ enum vultus_status vt_compile_backend(const struct vt_compile_options *options, 
     return VULTUS_OK;
 }
 
-static enum vultus_status optimise(
-    struct vt_graph *graph, const struct vt_compile_options *options, struct vultus_error *error) {
+static enum vultus_status optimise(struct vt_graph *graph, const struct vt_compile_options *options,
+    const struct vt_backend *backend, struct vultus_error *error) {
     enum vultus_status status = vt_compile_bind(graph, options, error);
-    return status ? status : vt_pass_run_all(graph, error);
+    if (!status) status = vt_pass_run_all(graph, error);
+    if (!status && backend->builder->planes == VT_LAYOUT_CHANNELS_LAST)
+        status = vt_pass_products_to_convolutions(graph, NULL, error);
+    return status;
 }
 
 enum vultus_status vt_compile_bind(
@@ -152,7 +155,7 @@ enum vultus_status vt_compile(struct vt_graph *graph, const struct vt_compile_op
     struct vultus_error failure = {VULTUS_OK, ""};
     struct vt_plan *plan = NULL;
     enum vultus_status status = vt_compile_backend(options, &backend, &report, &failure);
-    if (!status) status = optimise(graph, options, &failure);
+    if (!status) status = optimise(graph, options, backend, &failure);
     if (!status) status = vt_plan_create(&plan, &failure);
     if (!status) {
         plan->max_batch = options->max_batch > 0 ? options->max_batch : DEFAULT_MAX_BATCH;

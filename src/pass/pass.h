@@ -36,7 +36,14 @@ vt_pass vt_pass_fuse_tail;
  */
 vt_pass vt_pass_join_convolutions;
 
-/* All of the above in order, to a fixed point; joined is what is left then. */
+/*
+ * A product that reads a flattened map becomes a convolution with a window of the map's size. For back ends whose
+ * planes keep the channels of a pixel together: they need neither flatten nor hold the weights in float32. Wants what
+ * all other passes leave; vt_pass_run_all does not run it.
+ */
+vt_pass vt_pass_products_to_convolutions;
+
+/* All of the above but the last in order, to a fixed point; joined is what is left then. */
 enum vultus_status vt_pass_run_all(struct vt_graph *graph, struct vultus_error *error);
 
 #endif

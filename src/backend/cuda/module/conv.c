@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "backend/cuda/module/tactic.h"
+#include "backend/cuda/module/conv.h"
 #include "base/checked.h"
 
 #define LARGEST_WINDOW_VALUE (INT64_C(1) << 20)
@@ -37,7 +37,7 @@ static bool tail_fits(const struct vt_plan *plan, const struct vt_plan_step *ste
     return !residual || (vt_cuda_plane_fits(residual) && vt_cuda_same_size(residual, y));
 }
 
-static bool planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step) {
+bool vt_cuda_conv_planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
     const struct vt_window *w = &step->params.window;
     return vt_cuda_plane_fits(x) && vt_cuda_plane_fits(y) && window_fits(w) && axis_fits(w, 0, x, y->dims[2]) &&
@@ -66,7 +66,7 @@ static size_t matrix_bytes(int64_t depth, const struct vt_plan_value *y, size_t 
     return bytes;
 }
 
-static int64_t taps(const struct vt_plan_step *step) {
+int64_t vt_cuda_conv_taps(const struct vt_plan_step *step) {
     return step->params.window.kernel[0] * step->params.window.kernel[1];
 }
 
@@ -91,7 +91,7 @@ static void set_weight(void *packed, bool half, int64_t at, float value) {
 static void pack_matrix(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
     int64_t inputs, int64_t depth, bool half, void *packed) {
     const struct vt_plan_value *y = vt_cuda_output(plan, step, 0);
-    int64_t lanes = vt_cuda_lanes(y), n_taps = taps(step);
+    int64_t lanes = vt_cuda_lanes(y), n_taps = vt_cuda_conv_taps(step);
     for (int64_t o = 0; o < y->dims[1]; o++)
         for (int64_t c = 0; c < inputs; c++)
             for (int64_t tap = 0; tap < n_taps; tap++)
@@ -100,7 +100,7 @@ static void pack_matrix(const struct vt_plan *plan, const struct vt_plan_step *s
 
 /* ------------------------------------------------------------ what kernels are told */
 
-static struct vt_cuda_conv describe(const struct vt_cuda_call *call) {
+struct vt_cuda_conv vt_cuda_conv_describe(const struct vt_cuda_call *call) {
     const struct vt_plan_step *step = call->step;
     const struct vt_window *w = &step->params.window;
     struct vt_cuda_conv conv = {.x = vt_cuda_plane_in(call, 0),
@@ -124,12 +124,12 @@ static struct vt_cuda_conv describe(const struct vt_cuda_call *call) {
 
 static bool tile_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     if (step->params.window.group != 1) return false;
-    return planes_fit(plan, step) || picture_fits(plan, step);
+    return vt_cuda_conv_planes_fit(plan, step) || picture_fits(plan, step);
 }
 
 static size_t tile_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     int64_t depth;
-    if (!vt_mul_i64(taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
+    if (!vt_mul_i64(vt_cuda_conv_taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
     return matrix_bytes(
         depth, vt_cuda_output(plan, step, 0), half_weights(plan, step) ? sizeof(uint16_t) : sizeof(float));
 }
@@ -143,7 +143,7 @@ static enum vultus_status tile_pack(const struct vt_plan *plan, const struct vt_
 }
 
 static struct vt_cuda_conv describe_tile(const struct vt_cuda_call *call) {
-    struct vt_cuda_conv conv = describe(call);
+    struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
     conv.half_weights = half_weights(call->plan, call->step);
     if (is_picture(call->plan, call->step)) conv.picture = call->in_data[0];
     return conv;
@@ -165,7 +165,7 @@ static const struct vt_cuda_tactic tile = {.name = "conv:tile",
 /* ------------------------------------------------------------ tiles on tensor cores */
 
 static bool mma_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return step->params.window.group == 1 && planes_fit(plan, step) && half_weights(plan, step);
+    return step->params.window.group == 1 && vt_cuda_conv_planes_fit(plan, step) && half_weights(plan, step);
 }
 
 static int mma_launch(const struct vt_cuda_call *call) {
@@ -182,15 +182,65 @@ static const struct vt_cuda_tactic mma = {.name = "conv:mma",
     .pack = tile_pack,
     .launch = mma_launch};
 
+/* ------------------------------------------------------------ a picture on tensor cores */
+
+#define STEM_DEPTH 64
+#define STEM_LANES 64
+
+static bool stem_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    if (step->params.window.group != 1 || !picture_fits(plan, step) || vt_cuda_input(plan, step, 3)) return false;
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    return x->dims[1] <= STEM_DEPTH && vt_cuda_conv_taps(step) <= STEM_DEPTH &&
+           vt_cuda_conv_taps(step) * x->dims[1] <= STEM_DEPTH && y->dtype == VT_DTYPE_F16 &&
+           vt_cuda_lanes(y) <= STEM_LANES;
+}
+
+static int64_t stem_depth(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return vt_cuda_conv_taps(step) * vt_cuda_input(plan, step, 0)->dims[1] > STEM_DEPTH / 2 ? STEM_DEPTH
+                                                                                            : STEM_DEPTH / 2;
+}
+
+static size_t stem_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return matrix_bytes(stem_depth(plan, step), vt_cuda_output(plan, step, 0), sizeof(uint16_t));
+}
+
+/* weights[output][input][tap] to [output lane][tap, input]. */
+static enum vultus_status stem_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
+    void *packed, struct vultus_error *error) {
+    int64_t depth = stem_depth(plan, step), n_taps = vt_cuda_conv_taps(step);
+    int64_t inputs = vt_cuda_input(plan, step, 0)->dims[1], outputs = vt_cuda_output(plan, step, 0)->dims[1];
+    (void)error;
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t c = 0; c < inputs; c++)
+            for (int64_t tap = 0; tap < n_taps; tap++)
+                set_weight(packed, true, o * depth + tap * inputs + c, weights[(o * inputs + c) * n_taps + tap]);
+    return VULTUS_OK;
+}
+
+static int stem_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
+    conv.picture = call->in_data[0];
+    return vt_cuda_launch_conv_stem(&conv, call->stream);
+}
+
+static const struct vt_cuda_tactic stem = {.name = "conv:stem",
+    .class = "mma",
+    .kind = VT_STEP_CONV,
+    .features = VT_CUDA_SM80,
+    .supports = stem_supports,
+    .packed_bytes = stem_packed_bytes,
+    .pack = stem_pack,
+    .launch = stem_launch};
+
 /* ------------------------------------------------------------ depthwise */
 
 static bool depthwise_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return planes_fit(plan, step) && step->params.window.group == vt_cuda_input(plan, step, 0)->dims[1] &&
+    return vt_cuda_conv_planes_fit(plan, step) && step->params.window.group == vt_cuda_input(plan, step, 0)->dims[1] &&
            vt_cuda_output(plan, step, 0)->dims[1] == step->params.window.group;
 }
 
 static size_t depthwise_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return matrix_bytes(taps(step), vt_cuda_output(plan, step, 0), sizeof(float));
+    return matrix_bytes(vt_cuda_conv_taps(step), vt_cuda_output(plan, step, 0), sizeof(float));
 }
 
 static enum vultus_status depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
@@ -201,7 +251,7 @@ static enum vultus_status depthwise_pack(const struct vt_plan *plan, const struc
 }
 
 static int depthwise_launch(const struct vt_cuda_call *call) {
-    struct vt_cuda_conv conv = describe(call);
+    struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
     return vt_cuda_launch_depthwise(&conv, call->stream);
 }
 
@@ -221,13 +271,13 @@ static int64_t group_depth(const struct vt_plan *plan, const struct vt_plan_step
 
 static bool grouped_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     int64_t group = step->params.window.group;
-    return planes_fit(plan, step) && group >= 1 && vt_cuda_input(plan, step, 0)->dims[1] % group == 0 &&
+    return vt_cuda_conv_planes_fit(plan, step) && group >= 1 && vt_cuda_input(plan, step, 0)->dims[1] % group == 0 &&
            vt_cuda_output(plan, step, 0)->dims[1] % group == 0;
 }
 
 static size_t grouped_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     int64_t depth;
-    if (!vt_mul_i64(taps(step), group_depth(plan, step), &depth)) return SIZE_MAX;
+    if (!vt_mul_i64(vt_cuda_conv_taps(step), group_depth(plan, step), &depth)) return SIZE_MAX;
     return matrix_bytes(depth, vt_cuda_output(plan, step, 0), sizeof(float));
 }
 
@@ -239,7 +289,8 @@ static enum vultus_status grouped_pack(const struct vt_plan *plan, const struct 
 }
 
 static int grouped_launch(const struct vt_cuda_call *call) {
-    struct vt_cuda_grouped grouped = {.conv = describe(call), .group = (int32_t)call->step->params.window.group};
+    struct vt_cuda_grouped grouped = {
+        .conv = vt_cuda_conv_describe(call), .group = (int32_t)call->step->params.window.group};
     return vt_cuda_launch_grouped(&grouped, call->stream);
 }
 
@@ -262,7 +313,7 @@ static bool transposed_supports(const struct vt_plan *plan, const struct vt_plan
 
 static size_t transposed_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     int64_t depth;
-    if (!vt_mul_i64(taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
+    if (!vt_mul_i64(vt_cuda_conv_taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
     return matrix_bytes(depth, vt_cuda_output(plan, step, 0), sizeof(float));
 }
 
@@ -270,7 +321,7 @@ static size_t transposed_packed_bytes(const struct vt_plan *plan, const struct v
 static enum vultus_status transposed_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
-    int64_t depth = tap_depth(plan, step), lanes = vt_cuda_lanes(y), n_taps = taps(step);
+    int64_t depth = tap_depth(plan, step), lanes = vt_cuda_lanes(y), n_taps = vt_cuda_conv_taps(step);
     (void)error;
     for (int64_t c = 0; c < x->dims[1]; c++)
         for (int64_t o = 0; o < y->dims[1]; o++)
@@ -280,7 +331,7 @@ static enum vultus_status transposed_pack(const struct vt_plan *plan, const stru
 }
 
 static int transposed_launch(const struct vt_cuda_call *call) {
-    struct vt_cuda_conv conv = describe(call);
+    struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
     return vt_cuda_launch_conv_transpose(&conv, call->stream);
 }
 
@@ -292,4 +343,5 @@ static const struct vt_cuda_tactic transposed = {.name = "conv_transpose",
     .pack = transposed_pack,
     .launch = transposed_launch};
 
-const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {&mma, &tile, &depthwise, &grouped, &transposed, NULL};
+const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {
+    &stem, &mma, &tile, &depthwise, &grouped, &transposed, NULL};

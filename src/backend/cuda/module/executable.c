@@ -66,6 +66,7 @@ static void ask(void) {
     snprintf(r->reason, sizeof r->reason, "compute capability %d.%d, %zu MiB, driver for CUDA %d.%d", info.major,
         info.minor, info.memory >> 20, info.driver / 1000, info.driver % 1000 / 10);
     if (info.major >= 8) features_once |= VT_CUDA_SM80;
+    if (info.major == 9) features_once |= VT_CUDA_SM90A; /* architecture-specific: newer ones lack it */
 }
 
 static void probe(struct vt_backend_report *report) {

@@ -172,8 +172,8 @@ static bool norm_supports(const struct vt_plan *plan, const struct vt_plan_step 
            step->params.tail.act1 != VT_ACT_PRELU;
 }
 
-static int norm_launch(const struct vt_cuda_call *call) {
-    struct vt_cuda_norm norm = {.x = vt_cuda_plane_in(call, 0),
+static struct vt_cuda_norm norm_of(const struct vt_cuda_call *call) {
+    return (struct vt_cuda_norm){.x = vt_cuda_plane_in(call, 0),
         .y = vt_cuda_plane_out(call, 0),
         .scale = call->in_data[1],
         .shift = call->in_data[2],
@@ -181,8 +181,32 @@ static int norm_launch(const struct vt_cuda_call *call) {
         .epsilon = call->step->params.epsilon,
         .tail = tail_of(call, VT_PLAN_NONE),
         .batch = call->batch};
+}
+
+static int norm_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_norm norm = norm_of(call);
     return vt_cuda_launch_group_norm(&norm, call->stream);
 }
+
+#define MOST_CLUSTER_LANES 256
+
+static bool cluster_norm_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    return norm_supports(plan, step) && x->dtype == VT_DTYPE_F16 && y->dtype == VT_DTYPE_F16 &&
+           vt_cuda_lanes(x) <= MOST_CLUSTER_LANES;
+}
+
+static int cluster_norm_launch(const struct vt_cuda_call *call) {
+    struct vt_cuda_norm norm = norm_of(call);
+    return vt_cuda_launch_group_norm_cluster(&norm, call->stream);
+}
+
+static const struct vt_cuda_tactic cluster_norm = {.name = "group_norm:cluster",
+    .class = "cluster",
+    .kind = VT_STEP_GROUP_NORM,
+    .features = VT_CUDA_SM90A,
+    .supports = cluster_norm_supports,
+    .launch = cluster_norm_launch};
 
 static const struct vt_cuda_tactic group_norm = {.name = "group_norm",
     .class = "plane",
@@ -252,4 +276,4 @@ static const struct vt_cuda_tactic split = {
     .name = "split", .class = "plane", .kind = VT_STEP_SPLIT, .supports = split_supports, .launch = split_launch};
 
 const struct vt_cuda_tactic *const vt_cuda_plane_tactics[] = {
-    &affine, &binary, &upsample, &pool, &global_pool, &group_norm, &concat, &split, NULL};
+    &affine, &binary, &upsample, &pool, &global_pool, &cluster_norm, &group_norm, &concat, &split, NULL};

@@ -11,7 +11,7 @@ extern const struct vt_backend vt_cuda_module_backend;
 #define VT_CUDA_LEAST_INPUTS 4
 
 /* What a tactic may need of a device: bits of vt_plan.required_features. */
-enum vt_cuda_feature { VT_CUDA_SM80 = 1 };
+enum vt_cuda_feature { VT_CUDA_SM80 = 1, VT_CUDA_SM90A = 2 };
 /* Those of the device in use, 0 when there is none; asked once. */
 uint32_t vt_cuda_features(void);
 
@@ -46,6 +46,7 @@ struct vt_cuda_tactic {
 };
 
 /* NULL-terminated tables, best guesses first. */
+extern const struct vt_cuda_tactic *const vt_cuda_wgmma_tactics[];
 extern const struct vt_cuda_tactic *const vt_cuda_conv_tactics[];
 extern const struct vt_cuda_tactic *const vt_cuda_plane_tactics[];
 extern const struct vt_cuda_tactic *const vt_cuda_plain_tactics[];

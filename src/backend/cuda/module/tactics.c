@@ -7,7 +7,7 @@
 #include "backend/cuda/module/tactic.h"
 
 static const struct vt_cuda_tactic *const *const tables[] = {
-    vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics};
+    vt_cuda_wgmma_tactics, vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics};
 
 const struct vt_cuda_tactic *vt_cuda_tactic_at(size_t i) {
     for (size_t table = 0; table < sizeof tables / sizeof *tables; table++)

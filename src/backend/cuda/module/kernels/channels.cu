@@ -4,6 +4,7 @@
 #include "backend/cuda/module/kernels/common.cuh"
 
 __global__ static void copy_channels(const vt_cuda_channels p) {
+    begin_early();
     const int columns = padded_columns(p.y), rows = padded_rows(p.y), count = p.end - p.to;
     const int64_t total = p.batch * rows * columns * count, step = (int64_t)gridDim.x * blockDim.x;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
@@ -24,5 +25,6 @@ __global__ static void copy_channels(const vt_cuda_channels p) {
 int vt_cuda_launch_channels(const vt_cuda_channels *p, void *stream) {
     const int64_t pixels =
         (int64_t)(p->y.pad[0] + p->y.rows + p->y.pad[2]) * (p->y.pad[1] + p->y.columns + p->y.pad[3]);
-    return VT_LAUNCH(copy_channels, blocks_for(p->batch * pixels * (p->end - p->to)), threads_per_block, stream, *p);
+    return VT_LAUNCH_EARLY(
+        copy_channels, dim3(blocks_for(p->batch * pixels * (p->end - p->to))), dim3(threads_per_block), stream, *p);
 }

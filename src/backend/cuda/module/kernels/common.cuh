@@ -9,11 +9,46 @@
 #ifdef VT_CUDA_EMULATION
 #include "emulation.h"
 #define VT_UNROLL
+#define VT_LAUNCH_EARLY VT_LAUNCH
+static inline void begin_early() {}
 #else
 #include <cuda_fp16.h>
 #define VT_UNROLL _Pragma("unroll")
 #define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \
     (kernel<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(params), (int)cudaGetLastError())
+
+// Whether a grid may begin while the one before it in the stream ends (compute capability 9.0).
+static inline bool grids_overlap() {
+    static const bool overlap = [] {
+        int device, major = 0;
+        return !cudaGetDevice(&device) && !cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) &&
+               major >= 9;
+    }();
+    return overlap;
+}
+
+// As VT_LAUNCH, for kernels that call begin_early before they read or write anything but constants.
+template <typename Params>
+static int launch_early(void (*kernel)(const Params), dim3 grid, dim3 block, void *stream, const Params &params) {
+    cudaLaunchAttribute early;
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.stream = (cudaStream_t)stream;
+    config.attrs = &early;
+    config.numAttrs = grids_overlap() ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, params);
+}
+#define VT_LAUNCH_EARLY launch_early
+
+// Lets the next grid begin, and waits for all before this one.
+__device__ static inline void begin_early() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\ngriddepcontrol.wait;" ::: "memory");
+#endif
+}
 #endif
 
 // ------------------------------------------------------------ four channels
@@ -82,30 +117,40 @@ __device__ inline float4 border4(const vt_cuda_plane &p, int channel) {
     return p.border ? *(const float4 *)(p.border + channel) : all4(0);
 }
 
+template <typename Index>
+__device__ inline void fill_border_by(const vt_cuda_plane &p, Index total, Index pixels, Index part, Index parts) {
+    const Index columns = padded_columns(p), sides = p.pad[1] + p.pad[3], groups = p.lanes / 4;
+    const Index top = p.pad[0] * columns, bottom = p.pad[2] * columns;
+    for (Index i = part; i < total; i += parts) {
+        const Index number = i / groups, channel = (i - number * groups) * 4, item = number / pixels;
+        const Index at = number - item * pixels;
+        Index row, column;
+        if (at < top) {
+            row = at / columns;
+            column = at - row * columns;
+        } else if (at < top + bottom) {
+            row = (at - top) / columns;
+            column = at - top - row * columns;
+            row += p.pad[0] + p.rows;
+        } else {
+            row = (at - top - bottom) / sides;
+            column = at - top - bottom - row * sides;
+            row += p.pad[0];
+            if (column >= (Index)p.pad[1]) column += p.columns;
+        }
+        const int64_t to = (int64_t)item * p.item + ((int64_t)row * columns + column) * p.lanes + channel;
+        store4(p.data, p.half, to, border4(p, (int)channel));
+    }
+}
+
 // Part `part` of `parts` of the border of all items: for kernels whose grids do not walk over it.
 __device__ inline void fill_border(const vt_cuda_plane &p, int64_t batch, int64_t part, int64_t parts) {
-    const int columns = padded_columns(p), sides = p.pad[1] + p.pad[3], groups = p.lanes / 4;
-    const int64_t top = (int64_t)p.pad[0] * columns, bottom = (int64_t)p.pad[2] * columns;
-    const int64_t pixels = top + bottom + (int64_t)p.rows * sides;
-    for (int64_t i = part; i < batch * pixels * groups; i += parts) {
-        const int channel = (int)(i % groups) * 4;
-        const int64_t item = i / groups / pixels, at = i / groups % pixels;
-        int row, column;
-        if (at < top) {
-            row = (int)(at / columns);
-            column = (int)(at % columns);
-        } else if (at < top + bottom) {
-            row = p.pad[0] + p.rows + (int)((at - top) / columns);
-            column = (int)((at - top) % columns);
-        } else {
-            const int64_t side = at - top - bottom;
-            row = p.pad[0] + (int)(side / sides);
-            column = (int)(side % sides);
-            if (column >= p.pad[1]) column += p.columns;
-        }
-        const int64_t to = item * p.item + ((int64_t)row * columns + column) * p.lanes + channel;
-        store4(p.data, p.half, to, border4(p, channel));
-    }
+    const int64_t pixels = (int64_t)(p.pad[0] + p.pad[2]) * padded_columns(p) + (int64_t)p.rows * (p.pad[1] + p.pad[3]);
+    const int64_t total = batch * pixels * (p.lanes / 4);
+    if (total + parts <= INT32_MAX) // divisions of 64 bits take a hundred instructions each
+        fill_border_by<uint32_t>(p, (uint32_t)total, (uint32_t)pixels, (uint32_t)part, (uint32_t)parts);
+    else
+        fill_border_by<int64_t>(p, total, pixels, part, parts);
 }
 
 static inline int64_t border_vectors(const vt_cuda_plane &p, int64_t batch) {
@@ -172,22 +217,30 @@ struct place {
 };
 
 // Walks over all pixels of all items of `p.y`, the border included; value_at(p, place) gives the interior's.
-template <typename Params> __global__ void each_pixel(const Params p) {
+template <typename Params, typename Index> __device__ inline void walk_pixels(const Params &p) {
     const vt_cuda_plane &y = p.y;
-    const int columns = padded_columns(y), rows = padded_rows(y), groups = y.lanes / 4;
-    const int64_t total = p.batch * rows * columns * groups, step = (int64_t)gridDim.x * blockDim.x;
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
-        int64_t at = i / groups;
+    const Index columns = padded_columns(y), rows = padded_rows(y), groups = y.lanes / 4;
+    const Index total = (Index)p.batch * rows * columns * groups, step = (Index)gridDim.x * blockDim.x;
+    for (Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
+        const Index number = i / groups, line = number / columns, item = line / rows;
         place here;
-        here.channel = (int)(i % groups) * 4;
-        here.column = (int)(at % columns) - y.pad[1];
-        at /= columns;
-        here.row = (int)(at % rows) - y.pad[0];
-        here.item = at / rows;
+        here.channel = (int)(i - number * groups) * 4;
+        here.column = (int)(number - line * columns) - y.pad[1];
+        here.row = (int)(line - item * rows) - y.pad[0];
+        here.item = item;
         const bool inside = here.row >= 0 && here.row < y.rows && here.column >= 0 && here.column < y.columns;
         const float4 v = inside ? first4(value_at(p, here), y.channels - here.channel) : border4(y, here.channel);
         store4(y.data, y.half, pixel(y, here.item, here.row, here.column) + here.channel, v);
     }
+}
+
+template <typename Params> __global__ void each_pixel(const Params p) {
+    begin_early();
+    walk_pixels<Params, uint32_t>(p);
+}
+template <typename Params> __global__ void each_of_many_pixels(const Params p) {
+    begin_early();
+    walk_pixels<Params, int64_t>(p);
 }
 
 static const int threads_per_block = 256;
@@ -200,7 +253,11 @@ static inline unsigned blocks_for(int64_t threads) {
 
 template <typename Params> static int launch_each_pixel(const Params &p, void *stream) {
     const int64_t pixels = (int64_t)(p.y.pad[0] + p.y.rows + p.y.pad[2]) * (p.y.pad[1] + p.y.columns + p.y.pad[3]);
-    return VT_LAUNCH(each_pixel<Params>, blocks_for(p.batch * pixels * (p.y.lanes / 4)), threads_per_block, stream, p);
+    const int64_t total = p.batch * pixels * (p.y.lanes / 4);
+    const dim3 grid(blocks_for(total));
+    if (total > INT32_MAX)
+        return VT_LAUNCH_EARLY(each_of_many_pixels<Params>, grid, dim3(threads_per_block), stream, p);
+    return VT_LAUNCH_EARLY(each_pixel<Params>, grid, dim3(threads_per_block), stream, p);
 }
 
 #endif

@@ -55,6 +55,7 @@ __device__ static inline void store_pixels(
 
 __global__ static void __launch_bounds__(conv_threads) conv(const vt_cuda_conv p) {
     __shared__ tiles t;
+    begin_early();
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
     if (is_past_tiles(p, rows)) return;
     const int depth = p.picture ? p.x.channels : p.x.lanes, taps = p.window.kernel[0] * p.window.kernel[1];
@@ -88,5 +89,5 @@ int vt_cuda_launch_conv(const vt_cuda_conv *p, void *stream) {
     const int64_t border = border_vectors(p->y, p->batch);
     const dim3 grid((unsigned)(rows + (border ? blocks_for(border) : 0)),
         (unsigned)((p->y.lanes + tile_channels - 1) / tile_channels));
-    return VT_LAUNCH(conv, grid, conv_threads, stream, *p);
+    return VT_LAUNCH_EARLY(conv, grid, dim3(conv_threads), stream, *p);
 }

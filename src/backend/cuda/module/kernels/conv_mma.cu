@@ -2,10 +2,8 @@
 //
 // Convolution as a matrix product on tensor cores (compute capability 8.0), half planes and weights, sums in float32: a
 // block of 4 warps makes 64 pixels by 64 channels, 16 deep at a time; each warp 32 by 32, as 2 by 4 products of
-// mma.sync.m16n8k16. The fragments' layout is the PTX manual's: with group = lane / 4 and pair = lane % 4 * 2, a thread
-// holds of A rows group and group + 8 at k = pair, pair + 1 and 8 more, of B column group at the same k, and of C rows
-// group and group + 8 at columns pair and pair + 1.
-#include "backend/cuda/module/kernels/common.cuh"
+// mma.cuh.
+#include "backend/cuda/module/kernels/mma.cuh"
 #include "backend/cuda/module/kernels/walk.cuh"
 
 enum { tile_pixels = 64, tile_channels = 64, tile_depth = 16, mma_threads = 128, skew = 8 };
@@ -19,26 +17,6 @@ struct tiles {
 struct sums {
     float of[warp_pixels / rows_of_mma][warp_channels / columns_of_mma][4];
 };
-
-#ifndef VT_CUDA_EMULATION
-// Halves side by side, the first in the lower bits.
-__device__ static inline uint32_t two(const __half *v) {
-    return (uint32_t)__half_as_ushort(v[0]) | (uint32_t)__half_as_ushort(v[1]) << 16;
-}
-
-// sum += A * B. Older devices are never given this kernel.
-__device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) {
-    const uint32_t a0 = two(a), a1 = two(a + 2), a2 = two(a + 4), a3 = two(a + 6), b0 = two(b), b1 = two(b + 2);
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-#else
-    (void)a0, (void)a1, (void)a2, (void)a3, (void)b0, (void)b1, (void)sum;
-#endif
-}
-#endif
 
 __device__ static inline void multiply(const tiles &t, int first_pixel, int first_channel, sums &s) {
     const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
@@ -100,6 +78,7 @@ __device__ static inline void store_sums(
 // A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights.
 __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
     __shared__ tiles t;
+    begin_early();
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
     if (is_past_tiles(p, rows)) return;
     const int load_pixel = threadIdx.x / 2, load_k = threadIdx.x % 2 * 8;
@@ -133,5 +112,5 @@ int vt_cuda_launch_conv_mma(const vt_cuda_conv *p, void *stream) {
     const int64_t border = border_vectors(p->y, p->batch);
     const dim3 grid((unsigned)(rows + (border ? blocks_for(border) : 0)),
         (unsigned)((p->y.lanes + tile_channels - 1) / tile_channels));
-    return VT_LAUNCH(conv_mma, grid, mma_threads, stream, *p);
+    return VT_LAUNCH_EARLY(conv_mma, grid, dim3(mma_threads), stream, *p);
 }

@@ -15,6 +15,7 @@ __device__ static inline float finish1(const vt_cuda_gemm &p, float sum, int64_t
 
 __global__ static void __launch_bounds__(gemm_columns *gemm_slices) gemm(const vt_cuda_gemm p) {
     __shared__ float sums[gemm_slices][gemm_rows][gemm_columns];
+    begin_early();
     const int lane = threadIdx.x % gemm_columns, slice = threadIdx.x / gemm_columns;
     const int64_t column = (int64_t)blockIdx.x * gemm_columns + lane, rows = p.rows * p.batch;
     for (int64_t first = (int64_t)blockIdx.y * gemm_rows; first < rows; first += (int64_t)gridDim.y * gemm_rows) {
@@ -46,5 +47,5 @@ int vt_cuda_launch_gemm(const vt_cuda_gemm *p, void *stream) {
     const int64_t bands = (p->rows * p->batch + gemm_rows - 1) / gemm_rows;
     const dim3 grid(
         (unsigned)((p->columns + gemm_columns - 1) / gemm_columns), (unsigned)(bands < 4096 ? bands : 4096));
-    return VT_LAUNCH(gemm, grid, gemm_columns * gemm_slices, stream, *p);
+    return VT_LAUNCH_EARLY(gemm, grid, dim3(gemm_columns * gemm_slices), stream, *p);
 }

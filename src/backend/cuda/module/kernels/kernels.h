@@ -61,6 +61,20 @@ struct vt_cuda_conv {
 int vt_cuda_launch_conv(const struct vt_cuda_conv *conv, void *stream);
 /* The same by tensor cores (compute capability 8.0 and later): half x and weights, no picture. */
 int vt_cuda_launch_conv_mma(const struct vt_cuda_conv *conv, void *stream);
+/* Of a picture with few taps and channels, by tensor cores (compute capability 8.0 and later), to half planes of at
+ * most 64 lanes; no residual. Weights: half [n][k], k as above, filled up with zeros to 32, or to 64 where it is more.
+ */
+int vt_cuda_launch_conv_stem(const struct vt_cuda_conv *conv, void *stream);
+/*
+ * Convolutions of planes by Hopper's warp groups: half x, no picture. Weights are half [n][tap][channel], each tap's
+ * channels filled up with zeros to a multiple of `depth`.
+ */
+struct vt_cuda_wgmma_shape {
+    int32_t pixels, channels; /* of a block: 64 by 32 or 64, 128 by 32, 64, 128 or 256 */
+    int32_t depth;            /* of a stage: 32 or 64 */
+    int32_t parts;            /* 1, 2, 4 or 8 blocks share the depth */
+};
+int vt_cuda_launch_conv_wgmma(const struct vt_cuda_conv *conv, const struct vt_cuda_wgmma_shape *shape, void *stream);
 
 /* Convolutions whose groups have one input and one output channel; weights: float32 [tap][lanes]. */
 int vt_cuda_launch_depthwise(const struct vt_cuda_conv *conv, void *stream);
@@ -125,6 +139,8 @@ struct vt_cuda_norm {
     int64_t batch;
 };
 int vt_cuda_launch_group_norm(const struct vt_cuda_norm *norm, void *stream);
+/* The same by a cluster of blocks for each item (compute capability 9.0): half planes of at most 256 lanes. */
+int vt_cuda_launch_group_norm_cluster(const struct vt_cuda_norm *norm, void *stream);
 
 /* Channels [from, ...) of x become channels [to, end) of y; those past y's last become 0. The border of that range of y
  * is filled, too. */

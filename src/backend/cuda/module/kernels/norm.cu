@@ -29,6 +29,7 @@ __device__ static inline int64_t group_element(const vt_cuda_plane &p, int64_t i
 }
 
 __global__ static void __launch_bounds__(norm_threads) group_norm(const vt_cuda_norm p) {
+    begin_early();
     const int group = blockIdx.x, size = p.x.channels / p.groups, first = group * size;
     const int64_t item = blockIdx.y, count = (int64_t)p.x.rows * p.x.columns * size;
     const float pivot = load1(p.x.data, p.x.half, group_element(p.x, item, first, size, 0));
@@ -62,5 +63,5 @@ __global__ static void __launch_bounds__(norm_threads) group_norm(const vt_cuda_
 
 int vt_cuda_launch_group_norm(const vt_cuda_norm *p, void *stream) {
     const dim3 grid((unsigned)p->groups, (unsigned)p->batch);
-    return VT_LAUNCH(group_norm, grid, norm_threads, stream, *p);
+    return VT_LAUNCH_EARLY(group_norm, grid, dim3(norm_threads), stream, *p);
 }

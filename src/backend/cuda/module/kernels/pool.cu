@@ -35,6 +35,7 @@ enum { pool_vectors = 8, pool_slices = 32 };
 
 __global__ static void __launch_bounds__(pool_vectors *pool_slices) global_pool(const vt_cuda_pool p) {
     __shared__ float4 sums[pool_slices][pool_vectors];
+    begin_early();
     const int vector = threadIdx.x % pool_vectors, slice = threadIdx.x / pool_vectors;
     const int channel = (int)(blockIdx.x * pool_vectors + vector) * 4;
     const int64_t item = blockIdx.y;
@@ -59,5 +60,5 @@ __global__ static void __launch_bounds__(pool_vectors *pool_slices) global_pool(
 
 int vt_cuda_launch_global_pool(const vt_cuda_pool *p, void *stream) {
     const dim3 grid((unsigned)((p->y.lanes / 4 + pool_vectors - 1) / pool_vectors), (unsigned)p->batch);
-    return VT_LAUNCH(global_pool, grid, pool_vectors * pool_slices, stream, *p);
+    return VT_LAUNCH_EARLY(global_pool, grid, dim3(pool_vectors * pool_slices), stream, *p);
 }

@@ -27,6 +27,7 @@ template <typename Element> __device__ static inline void move(const vt_cuda_tra
 }
 
 __global__ static void transpose(const vt_cuda_transpose p) {
+    begin_early();
     const int64_t total = p.batch * p.count, step = (int64_t)gridDim.x * blockDim.x;
     for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < total; k += step) {
         const int64_t item = k / p.count, i = k % p.count;
@@ -44,5 +45,5 @@ __global__ static void transpose(const vt_cuda_transpose p) {
 }
 
 int vt_cuda_launch_transpose(const vt_cuda_transpose *p, void *stream) {
-    return VT_LAUNCH(transpose, blocks_for(p->batch * p->count), threads_per_block, stream, *p);
+    return VT_LAUNCH_EARLY(transpose, dim3(blocks_for(p->batch * p->count)), dim3(threads_per_block), stream, *p);
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mma.sync.m16n8k16 (compute capability 8.0): sum += A * B, by a warp, halves, sums in float32. The fragments' layout
+// is the PTX manual's: with group = lane / 4 and pair = lane % 4 * 2, a thread holds of A rows group and group + 8 at
+// k = pair, pair + 1 and 8 more, of B column group at the same k, and of C rows group and group + 8 at columns pair and
+// pair + 1. The emulation has its own.
+#ifndef VT_BACKEND_CUDA_KERNELS_MMA
+#define VT_BACKEND_CUDA_KERNELS_MMA
+
+#include "backend/cuda/module/kernels/common.cuh"
+
+#ifndef VT_CUDA_EMULATION
+// Halves side by side, the first in the lower bits.
+__device__ static inline uint32_t two(const __half *v) {
+    return (uint32_t)__half_as_ushort(v[0]) | (uint32_t)__half_as_ushort(v[1]) << 16;
+}
+
+// Older devices are never given a kernel with this.
+__device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) {
+    const uint32_t a0 = two(a), a1 = two(a + 2), a2 = two(a + 4), a3 = two(a + 6), b0 = two(b), b1 = two(b + 2);
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+#else
+    (void)a0, (void)a1, (void)a2, (void)a3, (void)b0, (void)b1, (void)sum;
+#endif
+}
+#endif
+
+// Fragments out of rows of halves in shared memory that keep k side by side: 16 rows of A, and 8 columns of B, each a
+// row of its own.
+template <int pitch> __device__ static inline void load_a(__half a[8], const __half (*rows)[pitch], int row, int k) {
+    const int lane = threadIdx.x % 32, group = row + lane / 4, pair = k + lane % 4 * 2;
+    VT_UNROLL
+    for (int i = 0; i < 8; i++) a[i] = rows[group + i / 2 % 2 * 8][pair + i / 4 * 8 + i % 2];
+}
+
+template <int pitch>
+__device__ static inline void load_b(__half b[4], const __half (*columns)[pitch], int column, int k) {
+    const int lane = threadIdx.x % 32, group = column + lane / 4, pair = k + lane % 4 * 2;
+    VT_UNROLL
+    for (int i = 0; i < 4; i++) b[i] = columns[group][pair + i / 2 * 8 + i % 2];
+}
+
+#endif
