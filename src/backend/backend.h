@@ -58,12 +58,15 @@ struct vt_backend_builder {
 struct vt_backend {
     const char *name;
     void (*probe)(struct vt_backend_report *report); /* never fails */
+    bool elsewhere;       /* runs are computed by a device: the thread that calls `run` only waits, mostly */
+    int (*devices)(void); /* how many are in use, at least 1 (backend/devices.h); NULL: there is but one */
     /*
-     * Prepares a plan (which must outlive the executable). Nothing is allocated for batches yet: workspace grows when
-     * more items than before go through the network together, so steady batches run without allocating.
+     * Prepares a plan (which must outlive the executable) for device `device` of those in use. Nothing is allocated for
+     * batches yet: workspace grows when more items than before go through the network together, so steady batches run
+     * without allocating.
      */
-    enum vultus_status (*create)(
-        const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error);
+    enum vultus_status (*create)(const struct vt_plan *plan, struct vt_pool *pool, int device,
+        struct vt_executable **out, struct vultus_error *error);
     /*
      * inputs[i] and outputs[i] are dense arrays of `batch` items in the plan's order. `profile` (NULL or n_steps
      * entries) gets each step's time; a profiled run takes the whole batch through one step after the other.

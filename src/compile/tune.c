@@ -128,7 +128,7 @@ static enum vultus_status trial_init(
     t->plan.inputs = step->inputs;
     t->plan.n_outputs = step->n_outputs;
     t->plan.outputs = step->outputs;
-    enum vultus_status status = l->backend->create(&t->plan, tuner->pool, &t->executable, l->error);
+    enum vultus_status status = l->backend->create(&t->plan, tuner->pool, 0, &t->executable, l->error);
     if (status) trial_fini(t, l->backend);
     return status;
 }

@@ -78,7 +78,7 @@ def test_modules_that_are_none(vultus, gpu, tmp_path):
     text = tmp_path / 'text.so'
     text.write_text('hello')
     for module, part in {'other_build': 'libmodule_other_build.so is of build 0.0.9-123456789abc, this program is ', 'no_build': 'build unknown',
-                         'other_version': 'has no vultus_backend_module_1', text: 'cannot be loaded: text.so: ',
+                         'other_version': 'has no vultus_backend_module_2', text: 'cannot be loaded: text.so: ',
                          tmp_path / 'absent.so': 'cannot be loaded: absent.so: '}.items():
         reason = named(doctor(vultus, environment=gpu(module=module))['backends'], 'cuda')['reason']
         assert part in reason and str(tmp_path) not in reason

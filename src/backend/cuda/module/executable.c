@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Plans on a GPU. A batch's inputs go into pinned memory and from there to the device, all steps run, and the outputs
- * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time.
+ * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time. A GPU
+ * whose memory is the host's reads and writes the pinned memory itself.
  */
 #include "backend/cuda/module/tactic.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cuda/module/devices.h"
 #include "backend/cuda/module/prepare.h"
 #include "backend/cuda/module/weights.h"
 #include "base/checked.h"
@@ -27,11 +28,13 @@ struct recorded {
 /* An input or output: where it is on the device, and in pinned memory, per item of the batch. */
 struct binding {
     uint64_t bytes;  /* of one item */
-    uint64_t offset; /* from the end of the activations */
+    uint64_t offset; /* from the first binding */
 };
 
 struct vt_executable {
     const struct vt_plan *plan;
+    int device;            /* an ordinal */
+    bool integrated;       /* the bindings are not copied */
     struct vt_arena arena; /* of the tables below */
     struct vt_cuda_step *steps;
     struct binding *inputs, *outputs;
@@ -39,50 +42,18 @@ struct vt_executable {
     struct vt_cuda_weights *weights;
     struct vt_cuda_stream *stream;
     struct vt_cuda_event **events; /* n_steps + 1, once a run was profiled */
-    uint8_t *device, *host;        /* activations and bindings; bindings */
+    uint8_t *memory, *host;        /* the device's; pinned: the bindings for the host */
+    uint8_t *bindings;             /* behind the activations in the device's, or the pinned ones as it sees them */
     int64_t capacity;              /* items that these hold */
     struct recorded graphs[GRAPHS];
     size_t next_graph;
 };
 
-/* ------------------------------------------------------------ what is here */
-
-static pthread_once_t asked = PTHREAD_ONCE_INIT;
-static struct vt_backend_report report_once;
-static uint32_t features_once;
-
-static void ask(void) {
-    struct vt_cuda_device_info info;
-    struct vultus_error error = {VULTUS_OK, ""};
-    struct vt_backend_report *r = &report_once;
-    if (vt_cuda_device_info(&info, &error)) {
-        snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, error.text);
-        return;
-    }
-    r->usable = true;
-    snprintf(r->arch, sizeof r->arch, "sm%d%d", info.major, info.minor);
-    snprintf(r->device, sizeof r->device, "%.*s", (int)sizeof r->device - 1, info.name);
-    snprintf(r->libraries, sizeof r->libraries, "cuda %d.%d", info.runtime / 1000, info.runtime % 1000 / 10);
-    snprintf(r->reason, sizeof r->reason, "compute capability %d.%d, %zu MiB, driver for CUDA %d.%d", info.major,
-        info.minor, info.memory >> 20, info.driver / 1000, info.driver % 1000 / 10);
-    if (info.major >= 8) features_once |= VT_CUDA_SM80;
-}
-
-static void probe(struct vt_backend_report *report) {
-    pthread_once(&asked, ask);
-    *report = report_once;
-}
-
-uint32_t vt_cuda_features(void) {
-    pthread_once(&asked, ask);
-    return features_once;
-}
-
 /* ------------------------------------------------------------ create */
 
 static enum vultus_status check_machine(const struct vt_plan *plan, struct vultus_error *error) {
     struct vt_backend_report here;
-    probe(&here);
+    vt_cuda_probe(&here);
     if (!here.usable) return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan needs a GPU: %s", here.reason);
     if (plan->key.arch[0] && strcmp(plan->key.arch, here.arch) != 0)
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's arch is %s, this GPU's is %s; build the plan for it",
@@ -126,14 +97,16 @@ static void forget_graphs(struct vt_executable *e) {
 
 static void forget_memory(struct vt_executable *e) {
     forget_graphs(e);
-    vt_cuda_release(e->device);
+    vt_cuda_release(e->memory);
     vt_cuda_release_host(e->host);
-    e->device = e->host = NULL;
+    e->memory = e->host = e->bindings = NULL;
     e->capacity = 0;
 }
 
 static void destroy(struct vt_executable *e) {
+    struct vultus_error ignored; /* of a device that is lost, with all that was on it */
     if (!e) return;
+    vt_cuda_use(e->device, &ignored);
     forget_memory(e);
     for (uint32_t i = 0; e->events && i <= e->plan->n_steps; i++) vt_cuda_event_destroy(e->events[i]);
     vt_cuda_stream_destroy(e->stream);
@@ -142,40 +115,51 @@ static void destroy(struct vt_executable *e) {
     free(e);
 }
 
-static enum vultus_status create(
-    const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error) {
+static enum vultus_status prepare(struct vt_executable *e, struct vultus_error *error) {
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = vt_cuda_prepare(e->plan, &e->arena, &e->steps, error);
+    if (!status) status = place_bindings(e, error);
+    if (!status) status = vt_cuda_weights_acquire(e->plan, e->device, &e->weights, error);
+    return status ? status : vt_cuda_stream_create(&e->stream, error);
+}
+
+static enum vultus_status create(const struct vt_plan *plan, struct vt_pool *pool, int device,
+    struct vt_executable **out, struct vultus_error *error) {
     (void)pool; /* the device's own parallelism is all that is used */
+    const struct vt_cuda_device_info *info;
     enum vultus_status status = check_machine(plan, error);
+    if (!status) status = vt_cuda_device_facts(device, &info, error);
     if (status) return status;
     struct vt_executable *e = calloc(1, sizeof *e);
     if (!e) return vt_fail_memory(error, "an executable", sizeof *e);
     e->plan = plan;
+    e->device = vt_cuda_device_ordinal(device);
+    e->integrated = info->integrated;
     vt_arena_init(&e->arena, 0);
-    status = vt_cuda_prepare(plan, &e->arena, &e->steps, error);
-    if (!status) status = place_bindings(e, error);
-    if (!status) status = vt_cuda_weights_acquire(plan, &e->weights, error);
-    if (!status) status = vt_cuda_stream_create(&e->stream, error);
-    if (status) {
+    status = prepare(e, error);
+    if (status)
         destroy(e);
-        return status;
-    }
-    *out = e;
-    return VULTUS_OK;
+    else
+        *out = e;
+    return status;
 }
 
 /* ------------------------------------------------------------ run */
 
 /* Room for `batch` items together; it only ever grows. */
 static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
-    size_t item, device, host;
+    uint64_t arena_bytes = e->plan->arena_bytes;
+    size_t item, activations, all, host;
     if (batch <= e->capacity) return VULTUS_OK;
-    if (!vt_add_size(e->plan->arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &device) ||
-        !vt_mul_size(e->bindings_bytes, (size_t)batch, &host))
+    if (!vt_add_size(arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &all) ||
+        !vt_mul_size(arena_bytes, (size_t)batch, &activations) || !vt_mul_size(e->bindings_bytes, (size_t)batch, &host))
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
             (long long)batch);
     forget_memory(e);
-    enum vultus_status status = vt_cuda_allocate(device, (void **)&e->device, error);
+    enum vultus_status status = vt_cuda_allocate(e->integrated ? activations : all, (void **)&e->memory, error);
     if (!status) status = vt_cuda_allocate_host(host, (void **)&e->host, error);
+    if (!status && e->integrated) status = vt_cuda_mapped(e->host, (void **)&e->bindings, error);
+    if (!status && !e->integrated) e->bindings = e->memory + activations;
     if (status)
         forget_memory(e);
     else
@@ -184,7 +168,7 @@ static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct
 }
 
 static uint8_t *binding_on_device(const struct vt_executable *e, const struct binding *b, int64_t batch) {
-    return e->device + (e->plan->arena_bytes + b->offset) * (uint64_t)batch;
+    return e->bindings + b->offset * (uint64_t)batch;
 }
 
 static void *locate(const struct vt_executable *e, const struct vt_plan_value *v, int64_t batch) {
@@ -194,7 +178,7 @@ static void *locate(const struct vt_executable *e, const struct vt_plan_value *v
     case VT_STORAGE_CONSTANT: return (void *)(vt_cuda_weights_data(e->weights) + v->offset);
     case VT_STORAGE_ARENA: break;
     }
-    return e->device + v->offset * (uint64_t)batch;
+    return e->memory + v->offset * (uint64_t)batch;
 }
 
 static enum vultus_status launch_step(
@@ -221,7 +205,7 @@ static enum vultus_status launch_step(
 static enum vultus_status copy_bindings(struct vt_executable *e, const struct binding *bindings, uint32_t n,
     int64_t batch, enum vt_cuda_direction direction, struct vultus_error *error) {
     enum vultus_status status = VULTUS_OK;
-    for (uint32_t i = 0; !status && i < n; i++) {
+    for (uint32_t i = 0; !status && !e->integrated && i < n; i++) {
         uint8_t *device = binding_on_device(e, &bindings[i], batch);
         uint8_t *host = e->host + bindings[i].offset * (uint64_t)batch;
         size_t bytes = bindings[i].bytes * (size_t)batch;
@@ -309,7 +293,8 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     if (batch < 1 || batch > VT_PLAN_MAX_BATCH)
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items cannot be run, 1 to %d can", (long long)batch,
             VT_PLAN_MAX_BATCH);
-    enum vultus_status status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
     if (!status && profile) {
         memset(profile, 0, e->plan->n_steps * sizeof *profile);
         status = make_events(e, error);
@@ -337,7 +322,9 @@ static double peak_flops(struct vt_pool *pool) {
 
 const struct vt_backend vt_cuda_module_backend = {
     .name = "cuda",
-    .probe = probe,
+    .probe = vt_cuda_probe,
+    .elsewhere = true,
+    .devices = vt_cuda_device_count,
     .create = create,
     .run = run,
     .workspace_bytes = workspace_bytes,

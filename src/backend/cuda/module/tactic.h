@@ -12,7 +12,7 @@ extern const struct vt_backend vt_cuda_module_backend;
 
 /* What a tactic may need of a device: bits of vt_plan.required_features. */
 enum vt_cuda_feature { VT_CUDA_SM80 = 1 };
-/* Those of the device in use, 0 when there is none; asked once. */
+/* Those of the devices in use, 0 when there is none; asked once. */
 uint32_t vt_cuda_features(void);
 
 /* One launch of one step, everything resolved; pointers are the device's, to item 0. */

@@ -26,6 +26,9 @@
 extern "C" {
 #include "backend/cuda/module/device.h"
 #include "base/clock.h"
+#include "emulated.h"
+
+struct emulated_gpus emulated_gpus = {1, -1, -1, 0};
 }
 
 dim3 gridDim, blockDim, blockIdx, threadIdx;
@@ -212,7 +215,10 @@ void mma(float sum[4], const __half a[8], const __half b[4]) {
 
 /* ------------------------------------------------------------ streams, which run at once, and graphs */
 
+static thread_local int device_in_use;
+
 struct vt_cuda_stream {
+    int device = device_in_use;
     bool recording = false;
     std::vector<std::function<void()>> recorded;
 };
@@ -226,6 +232,7 @@ struct vt_cuda_event {
 };
 
 static void queue(struct vt_cuda_stream *stream, std::function<void()> work) {
+    if (stream->device != device_in_use) give_up("work for a stream of another device than the thread's");
     if (stream->recording)
         stream->recorded.push_back(work);
     else
@@ -244,12 +251,21 @@ enum vultus_status vt_cuda_check(int code, const char *what, struct vultus_error
                      : vt_fail(error, VULTUS_ERROR_BACKEND, "the emulated GPU failed at %s: %d", what, code);
 }
 
-enum vultus_status vt_cuda_device_info(struct vt_cuda_device_info *info, struct vultus_error *) {
+enum vultus_status vt_cuda_device_info(int device, struct vt_cuda_device_info *info, struct vultus_error *error) {
     *info = {};
+    if (device < 0 || device >= emulated_gpus.count)
+        return vt_fail(error, VULTUS_ERROR_BACKEND, "there is no emulated GPU %d", device);
     strcpy(info->name, "emulated GPU");
     info->major = 9;
     info->memory = (size_t)1 << 30;
+    info->integrated = device == emulated_gpus.integrated;
     return VULTUS_OK;
+}
+
+enum vultus_status vt_cuda_use(int device, struct vultus_error *error) {
+    device_in_use = device;
+    return device < emulated_gpus.count ? VULTUS_OK
+                                        : vt_fail(error, VULTUS_ERROR_BACKEND, "there is no emulated GPU %d", device);
 }
 
 /* Aligned as the device's; zones of a known pattern before and behind show writes outside even without sanitizers. */
@@ -288,18 +304,35 @@ enum vultus_status vt_cuda_allocate_host(size_t bytes, void **out, struct vultus
 
 void vt_cuda_release_host(void *memory) { free(memory); }
 
+enum vultus_status vt_cuda_mapped(void *host, void **device, struct vultus_error *) {
+    *device = host;
+    return VULTUS_OK;
+}
+
 enum vultus_status vt_cuda_stream_create(struct vt_cuda_stream **out, struct vultus_error *) {
     *out = new vt_cuda_stream();
     return VULTUS_OK;
 }
 
 void vt_cuda_stream_destroy(struct vt_cuda_stream *stream) { delete stream; }
-enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *, struct vultus_error *) { return VULTUS_OK; }
+enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return stream->device != emulated_gpus.lost
+               ? VULTUS_OK
+               : vt_fail(error, VULTUS_ERROR_BACKEND, "emulated GPU %d is lost", stream->device);
+}
 void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
 
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
-    enum vt_cuda_direction, struct vultus_error *) {
-    queue(stream, [=] { memcpy(to, from, bytes); });
+    enum vt_cuda_direction direction, struct vultus_error *) {
+    queue(stream, [=] {
+        memcpy(to, from, bytes);
+        if (direction != VT_CUDA_ON_DEVICE) emulated_gpus.copied += bytes;
+    });
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_cuda_clear(struct vt_cuda_stream *stream, void *memory, size_t bytes, struct vultus_error *) {
+    queue(stream, [=] { memset(memory, 0, bytes); });
     return VULTUS_OK;
 }
 
