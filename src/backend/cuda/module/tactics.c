@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "backend/cuda/module/measure.h"
 #include "backend/cuda/module/tactic.h"
 
 static const struct vt_cuda_tactic *const *const tables[] = {
@@ -65,6 +66,9 @@ static uint32_t required_features(const char *name) {
 
 const struct vt_backend_builder vt_cuda_builder = {
     .planes = VT_LAYOUT_CHANNELS_LAST,
+    .batches = {1, 8, 32, 128},
+    .classes_may_mix = true,
+    .clock = &vt_cuda_clock,
     .block = block,
     .tactics = tactics,
     .packed_bytes = packed_bytes,

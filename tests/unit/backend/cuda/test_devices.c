@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Several GPUs, one that is lost, one whose memory is the host's, and the clock that tactics are timed with, emulated.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "plan_builder.h"
+
+#include "backend/cuda/module/devices.h"
+#include "backend/cuda/module/kernels/kernels.h"
+#include "backend/cuda/module/measure.h"
+#include "base/log.h"
+#include "emulated.h"
+#include "exec/session.h"
+
+enum { CHANNELS = 8, SIDE = 5, ITEM = CHANNELS * SIDE * SIDE, ITEMS = 4, DEVICES = 3 };
+enum { PLAIN, LOST, INTEGRATED }; /* what devices 0, 1 and 2 are good for */
+
+/* A plain input, planes, a 1x1 convolution, and back. */
+static void build(struct plan_builder *b) {
+    const int64_t size[] = {CHANNELS, SIDE, SIDE}, dims[] = {1, CHANNELS, SIDE, SIDE};
+    builder_init(b);
+    uint32_t in = builder_plain(b, VT_STORAGE_INPUT, 4, dims), out = builder_plain(b, VT_STORAGE_OUTPUT, 4, dims);
+    uint32_t x = builder_blocked(b, VT_STORAGE_ARENA, size, VT_CUDA_BLOCK, NULL, NULL);
+    uint32_t y = builder_blocked(b, VT_STORAGE_ARENA, size, VT_CUDA_BLOCK, NULL, NULL);
+    float *weights = random_floats(&b->arena, &b->seed, CHANNELS * CHANNELS, -1, 1);
+    builder_choose(b, builder_step(b, VT_STEP_CONVERT, &in, 1, x), NULL, 32, NULL);
+    struct vt_plan_step *conv = builder_step(b, VT_STEP_CONV, &x, 1, y);
+    conv->params.window = (struct vt_window){.kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .group = 1};
+    builder_choose(b, conv, NULL, 32, weights);
+    builder_choose(b, builder_step(b, VT_STEP_CONVERT, &y, 1, out), NULL, 32, NULL);
+    builder_finish(b);
+}
+
+static const float *inputs(void) {
+    static float numbers[ITEMS * ITEM];
+    for (int i = 0; i < ITEMS * ITEM; i++) numbers[i] = (float)(i % 17) / 16 - 0.5f;
+    return numbers;
+}
+
+static void run_on(const struct vt_plan *plan, int device, float *out) {
+    const struct vt_backend *backend = tested_backend();
+    struct vt_executable *e;
+    struct vultus_error error = {0};
+    if (backend->create(plan, NULL, device, &e, &error)) fail_msg("%s", error.text);
+    for (int repetition = 0; repetition < 2; repetition++)
+        if (backend->run(e, (const void *[]){inputs()}, (void *[]){out}, ITEMS, NULL, &error))
+            fail_msg("%s", error.text);
+    backend->destroy(e);
+}
+
+static void test_each_device(void **state) {
+    (void)state;
+    struct plan_builder b;
+    float out[DEVICES][ITEMS * ITEM];
+    build(&b);
+    for (int d = 0; d < DEVICES; d++) run_on(b.plan, d, out[d]);
+    for (int d = 1; d < DEVICES; d++) assert_memory_equal(out[d], out[0], sizeof out[0]);
+    struct vt_executable *e;
+    struct vultus_error error;
+    assert_int_equal(tested_backend()->devices(), DEVICES);
+    assert_int_equal(tested_backend()->create(b.plan, NULL, DEVICES, &e, &error), VULTUS_ERROR_BACKEND);
+    builder_fini(&b);
+}
+
+/* What crosses the bus for a batch: its items in and out, or nothing where the memory is the host's. */
+static void test_copies(void **state) {
+    (void)state;
+    struct plan_builder b;
+    float out[ITEMS * ITEM];
+    size_t before[DEVICES], after[DEVICES];
+    build(&b);
+    for (int d = PLAIN; d <= INTEGRATED; d += INTEGRATED) {
+        const struct vt_backend *backend = tested_backend();
+        struct vt_executable *e;
+        struct vultus_error error = {0};
+        assert_int_equal(backend->create(b.plan, NULL, d, &e, &error), VULTUS_OK);
+        before[d] = emulated_gpus.copied;
+        assert_int_equal(backend->run(e, (const void *[]){inputs()}, (void *[]){out}, ITEMS, NULL, &error), VULTUS_OK);
+        after[d] = emulated_gpus.copied;
+        backend->destroy(e);
+    }
+    assert_int_equal(after[PLAIN] - before[PLAIN], 2 * sizeof out);
+    assert_int_equal(after[INTEGRATED] - before[INTEGRATED], 0);
+    builder_fini(&b);
+}
+
+static char logged[VULTUS_ERROR_TEXT];
+static int n_logged;
+
+static void take_log(enum vt_log_level level, const char *text, void *context) {
+    (void)context;
+    if (level != VT_LOG_WARN) return;
+    snprintf(logged, sizeof logged, "%s", text);
+    n_logged++;
+}
+
+/* A run that a device loses is made by another, which all later ones are, too; the last one's failure is the run's. */
+static void test_lost_devices(void **state) {
+    (void)state;
+    struct plan_builder b;
+    struct vt_engine *engine;
+    struct vultus_error error = {0};
+    float expected[ITEMS * ITEM], out[ITEMS * ITEM];
+    build(&b);
+    run_on(b.plan, 0, expected);
+    snprintf(b.plan->key.backend, sizeof b.plan->key.backend, "cuda");
+    if (vt_engine_create(b.plan, NULL, &engine, &error)) fail_msg("%s", error.text);
+    b.plan = NULL;
+    n_logged = 0;
+    vt_log_set_sink(take_log, NULL);
+    for (emulated_gpus.lost = 0; emulated_gpus.lost < DEVICES - 1; emulated_gpus.lost++) {
+        for (int i = 0; i < 3; i++) {
+            memset(out, 0, sizeof out);
+            if (vt_engine_run(engine, (const void *[]){inputs()}, (void *[]){out}, ITEMS, NULL, &error))
+                fail_msg("%s", error.text);
+            assert_memory_equal(out, expected, sizeof out);
+        }
+        assert_int_equal(n_logged, emulated_gpus.lost + 1);
+        assert_non_null(strstr(logged, "is lost"));
+    }
+    assert_int_equal(
+        vt_engine_run(engine, (const void *[]){inputs()}, (void *[]){out}, ITEMS, NULL, &error), VULTUS_ERROR_BACKEND);
+    assert_non_null(strstr(error.text, "emulated GPU 2 is lost"));
+    assert_int_equal(n_logged, DEVICES - 1);
+    emulated_gpus.lost = -1;
+    vt_log_set_sink(NULL, NULL);
+    vt_engine_destroy(engine);
+    builder_fini(&b);
+}
+
+struct caller {
+    struct vt_engine *engine;
+    const float *expected;
+    atomic_int *wrong;
+};
+
+static void *call(void *context) {
+    struct caller *c = context;
+    float out[ITEMS * ITEM];
+    struct vultus_error error;
+    for (int i = 0; i < 20; i++)
+        if (vt_engine_run(c->engine, (const void *[]){inputs()}, (void *[]){out}, ITEMS, NULL, &error) ||
+            memcmp(out, c->expected, sizeof out) != 0)
+            atomic_fetch_add(c->wrong, 1);
+    return NULL;
+}
+
+/* Callers of several threads share batches, which several devices run at the same time. */
+static void test_shared_batches(void **state) {
+    (void)state;
+    enum { CALLERS = 6 };
+    struct plan_builder b;
+    struct vt_engine *engine;
+    struct vultus_error error = {0};
+    float expected[ITEMS * ITEM];
+    pthread_t threads[CALLERS];
+    atomic_int wrong = 0;
+    build(&b);
+    run_on(b.plan, 0, expected);
+    snprintf(b.plan->key.backend, sizeof b.plan->key.backend, "cuda");
+    if (vt_engine_create(b.plan, NULL, &engine, &error) || vt_engine_share_batches(engine, 6, 0, &error))
+        fail_msg("%s", error.text);
+    b.plan = NULL;
+    struct caller caller = {engine, expected, &wrong};
+    for (int i = 0; i < CALLERS; i++) pthread_create(&threads[i], NULL, call, &caller);
+    for (int i = 0; i < CALLERS; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(wrong, 0);
+    vt_engine_destroy(engine);
+    builder_fini(&b);
+}
+
+/* Every tactic gets a time for each batch, far from the fastest or not, with its weights in the cache or not. */
+static void test_clock(void **state) {
+    (void)state;
+    struct plan_builder b;
+    struct vt_stopwatch *watch;
+    struct vultus_error error = {0};
+    build(&b);
+    struct vt_plan one = *b.plan;
+    struct vt_plan_step conv = b.plan->steps[1];
+    one.steps = &conv;
+    one.n_steps = 1;
+    const int64_t batches[] = {1, 3};
+    if (vt_cuda_clock.open(&watch, &error)) fail_msg("%s", error.text);
+    for (int far = 0; far < 2; far++)
+        for (uint64_t weights = 0; weights < 2; weights++) {
+            const double fastest[2] = {far ? 1e-3 : 0, 0};
+            const struct vt_timing timing = {.plan = &one,
+                .inputs = (const void *[]){inputs()},
+                .batches = batches,
+                .fastest = fastest,
+                .n_batches = 2,
+                .network_weights = weights};
+            double ns[2] = {0, 0};
+            if (vt_cuda_clock.measure(watch, &timing, ns, &error)) fail_msg("%s", error.text);
+            assert_true(ns[0] > 0 && ns[1] > 0);
+        }
+    vt_cuda_clock.close(watch);
+    vt_cuda_clock.close(NULL);
+    builder_fini(&b);
+}
+
+int main(void) {
+    emulated_gpus.count = DEVICES;
+    emulated_gpus.integrated = INTEGRATED;
+    vt_cuda_set_devices((const int[]){PLAIN, LOST, INTEGRATED}, DEVICES);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_device),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_lost_devices),
+        cmocka_unit_test(test_shared_batches),
+        cmocka_unit_test(test_clock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
