@@ -101,6 +101,8 @@ static const struct option table[] = {
         "back ends in order, with commas (else $VULTUS_BACKENDS, else tensorrt,cuda,cpu)"},
     {VT_EVERY, "strict", 0, FLAG, AT(strict), NULL, 0, 0,
         "the first of the back ends or none, instead of falling back (else $VULTUS_STRICT)"},
+    {VT_EVERY, "devices", 0, TEXT, AT(devices), "N,N...", 0, 0,
+        "GPUs to use, as the driver counts them (else $VULTUS_DEVICES, else the first usable)"},
     {VT_BUILD, "out", 0, TEXT, AT(out), "DIR", 0, 0, "folder for the plan (else the plan folder)"},
     {VT_BUILD, "force", 0, FLAG, AT(force), NULL, 0, 0, "build even when a matching plan exists"},
     {VT_MODELS, "accept-licence", 0, TEXT, AT(accept_licence), "ID,ID...", 0, 0,

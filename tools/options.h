@@ -39,7 +39,7 @@ struct vt_options {
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples, max_bytes, max_pixels,
         max_side, jobs;
     double threshold, match_threshold, seconds;
-    const char *plans, *log, *precision, *backend, *backends, *out, *output, *output_dir, *crops, *crop_format, *det,
+    const char *plans, *log, *precision, *backend, *backends, *devices, *out, *output, *output_dir, *crops, *crop_format, *det,
         *rec, *robust, *attributes, *mask_model, *liveness_models, *gender_age_model, *save, *models, *accept_licence,
         *tactics, *graph_of, *model, *inputs_file, *reference, *from, *grid;
     struct vt_text_list inputs;     /* NAME=FILE */

@@ -60,6 +60,12 @@ struct vultus_runtime_options {
      */
     const char *backends;
     bool strict; /* the first of them or none: nothing is built for another */
+    /*
+     * GPUs to use, "0,1" for instance, as the driver counts them, of one architecture: batches go to whichever is free.
+     * "auto": the first that can be used. NULL: $VULTUS_DEVICES, else auto. A process uses one such list: INVALID once
+     * it has looked for back ends with another.
+     */
+    const char *devices;
 };
 
 /* Reads the catalogue of models too: the built-in one, and the file that $VULTUS_CATALOGUE names (docs/models.md). */
