@@ -89,6 +89,8 @@ static const struct option table[] = {
     {VT_BENCH, "seconds", 0, NUMBER, AT(seconds), "S", 0.001, 3600,
         "least time to spend on each batch size, or photo (1)"},
     {VT_BENCH, "layers", 0, FLAG, AT(layers), NULL, 0, 0, "the time of every step too"},
+    {VT_BENCH, "compare-backends", 0, FLAG, AT(compare_backends), NULL, 0, 0,
+        "time a model by every back end, at batches of 1, 8 and 32, and say why one is missing"},
     {VT_BENCH, "quiet", 'q', FLAG, AT(quiet), NULL, 0, 0, "print nothing but p50 in milliseconds, one line a batch"},
     {NETWORKS, "max-batch", 0, INTEGER, AT(max_batch), "N", 1, 65536, "largest batch the plan runs (32)"},
     {NETWORKS | PHOTOS, "input-size", 0, SIZE, AT(width), "WxH", 1, 32768,
