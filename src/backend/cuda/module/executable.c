@@ -2,7 +2,8 @@
  *
  * Plans on a GPU. A batch's inputs go into pinned memory and from there to the device, all steps run, and the outputs
  * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time. A GPU
- * whose memory is the host's reads and writes the pinned memory itself.
+ * whose memory is the host's reads and writes the pinned memory itself. Operators without a kernel run on the host,
+ * between the graphs of what comes before and behind them.
  */
 #include "backend/cuda/module/tactic.h"
 
@@ -11,18 +12,20 @@
 #include <string.h>
 
 #include "backend/cuda/module/devices.h"
-#include "backend/cuda/module/prepare.h"
+#include "backend/cuda/module/host_step.h"
 #include "backend/cuda/module/weights.h"
 #include "base/checked.h"
 #include "config.h"
 
 /* Larger batches go through the network in parts. */
 #define MOST_TOGETHER 1024
-#define GRAPHS 8
+/* Recorded batch sizes that are kept: as many as a server's batches have. */
+#define RECORDINGS 64
 
-struct recorded {
+/* A batch size's graphs, one for each part. */
+struct recording {
     int64_t batch;
-    struct vt_cuda_graph *graph;
+    struct vt_cuda_graph **graphs;
 };
 
 /* An input or output: where it is on the device, and in pinned memory, per item of the batch. */
@@ -45,8 +48,11 @@ struct vt_executable {
     uint8_t *memory, *host;        /* the device's; pinned: the bindings for the host */
     uint8_t *bindings;             /* behind the activations in the device's, or the pinned ones as it sees them */
     int64_t capacity;              /* items that these hold */
-    struct recorded graphs[GRAPHS];
-    size_t next_graph;
+    uint32_t *part_ends; /* the steps of each part end before that one, which the host runs, or with the plan */
+    uint32_t n_parts;
+    size_t staging_bytes; /* of the host's steps, for one item, behind the pinned bindings */
+    struct recording recordings[RECORDINGS];
+    size_t next_recording;
 };
 
 /* ------------------------------------------------------------ create */
@@ -90,13 +96,14 @@ static enum vultus_status place_bindings(struct vt_executable *e, struct vultus_
     return VULTUS_OK;
 }
 
-static void forget_graphs(struct vt_executable *e) {
-    for (size_t i = 0; i < GRAPHS; i++) vt_cuda_graph_destroy(e->graphs[i].graph);
-    memset(e->graphs, 0, sizeof e->graphs);
+static void forget_recording(struct vt_executable *e, struct recording *r) {
+    for (uint32_t part = 0; r->graphs && part < e->n_parts; part++) vt_cuda_graph_destroy(r->graphs[part]);
+    free(r->graphs);
+    *r = (struct recording){0};
 }
 
 static void forget_memory(struct vt_executable *e) {
-    forget_graphs(e);
+    for (size_t i = 0; i < RECORDINGS; i++) forget_recording(e, &e->recordings[i]);
     vt_cuda_release(e->memory);
     vt_cuda_release_host(e->host);
     e->memory = e->host = e->bindings = NULL;
@@ -115,9 +122,25 @@ static void destroy(struct vt_executable *e) {
     free(e);
 }
 
+/* Where the host's steps cut the plan. */
+static enum vultus_status divide(struct vt_executable *e, struct vultus_error *error) {
+    uint32_t n_steps = e->plan->n_steps;
+    e->part_ends = vt_arena_alloc_array(&e->arena, (size_t)n_steps + 1, sizeof *e->part_ends);
+    if (!e->part_ends) return vt_fail_memory(error, "an executable's parts", n_steps * sizeof *e->part_ends);
+    for (uint32_t i = 0; i < n_steps; i++) {
+        if (!vt_cuda_is_host_step(&e->steps[i])) continue;
+        size_t bytes = vt_cuda_host_step_bytes(&e->steps[i]);
+        e->part_ends[e->n_parts++] = i;
+        if (bytes > e->staging_bytes) e->staging_bytes = bytes;
+    }
+    e->part_ends[e->n_parts++] = n_steps;
+    return VULTUS_OK;
+}
+
 static enum vultus_status prepare(struct vt_executable *e, struct vultus_error *error) {
     enum vultus_status status = vt_cuda_use(e->device, error);
     if (!status) status = vt_cuda_prepare(e->plan, &e->arena, &e->steps, error);
+    if (!status) status = divide(e, error);
     if (!status) status = place_bindings(e, error);
     if (!status) status = vt_cuda_weights_acquire(e->plan, e->device, &e->weights, error);
     return status ? status : vt_cuda_stream_create(&e->stream, error);
@@ -149,10 +172,11 @@ static enum vultus_status create(const struct vt_plan *plan, struct vt_pool *poo
 /* Room for `batch` items together; it only ever grows. */
 static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
     uint64_t arena_bytes = e->plan->arena_bytes;
-    size_t item, activations, all, host;
+    size_t item, pinned, activations, all, host;
     if (batch <= e->capacity) return VULTUS_OK;
     if (!vt_add_size(arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &all) ||
-        !vt_mul_size(arena_bytes, (size_t)batch, &activations) || !vt_mul_size(e->bindings_bytes, (size_t)batch, &host))
+        !vt_mul_size(arena_bytes, (size_t)batch, &activations) ||
+        !vt_add_size(e->bindings_bytes, e->staging_bytes, &pinned) || !vt_mul_size(pinned, (size_t)batch, &host))
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
             (long long)batch);
     forget_memory(e);
@@ -181,15 +205,15 @@ static void *locate(const struct vt_executable *e, const struct vt_plan_value *v
     return e->memory + v->offset * (uint64_t)batch;
 }
 
-static enum vultus_status launch_step(
-    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
-    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
-    uint32_t choice = vt_plan_step_choice(p->step, batch), packed = p->step->choices[choice].packed;
+/* A step's operands on the device; both arrays have VT_PLAN_MAX_OPERANDS entries, all NULL. */
+static struct vt_cuda_call describe_step(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, void **in_data, void **out_data) {
+    uint32_t packed = p->step->choices[vt_plan_step_choice(p->step, batch)].packed;
     for (uint32_t i = 0; i < p->step->n_inputs; i++)
         if (p->in[i]) in_data[i] = locate(e, p->in[i], batch);
     for (uint32_t i = 0; i < p->step->n_outputs; i++)
         if (p->out[i]) out_data[i] = locate(e, p->out[i], batch);
-    struct vt_cuda_call call = {.plan = e->plan,
+    return (struct vt_cuda_call){.plan = e->plan,
         .step = p->step,
         .in = p->in,
         .out = p->out,
@@ -199,7 +223,20 @@ static enum vultus_status launch_step(
         .packed = packed == VT_PLAN_NONE ? NULL : locate(e, &e->plan->values[packed], batch),
         .batch = batch,
         .stream = vt_cuda_stream_native(e->stream)};
-    return vt_cuda_check(p->tactics[choice]->launch(&call), p->step->name, error);
+}
+
+static enum vultus_status launch_step(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
+    struct vt_cuda_call call = describe_step(e, p, batch, in_data, out_data);
+    return vt_cuda_check(p->tactics[vt_plan_step_choice(p->step, batch)]->launch(&call), p->step->name, error);
+}
+
+static enum vultus_status run_on_host(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
+    struct vt_cuda_call call = describe_step(e, p, batch, in_data, out_data);
+    return vt_cuda_run_host_step(&call, e->stream, e->host + e->bindings_bytes * (uint64_t)e->capacity, error);
 }
 
 static enum vultus_status copy_bindings(struct vt_executable *e, const struct binding *bindings, uint32_t n,
@@ -215,38 +252,74 @@ static enum vultus_status copy_bindings(struct vt_executable *e, const struct bi
     return status;
 }
 
-/* Events around every step when `timed`. */
-static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
-    enum vultus_status status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
-    if (!status && timed) status = vt_cuda_event_record(e->events[0], e->stream, error);
-    for (uint32_t i = 0; !status && i < e->plan->n_steps; i++) {
+/* Events behind every step when `timed`. */
+static enum vultus_status queue_part(
+    struct vt_executable *e, uint32_t part, int64_t batch, bool timed, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    if (part == 0) status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
+    if (!status && timed && part == 0) status = vt_cuda_event_record(e->events[0], e->stream, error);
+    for (uint32_t i = part ? e->part_ends[part - 1] + 1 : 0; !status && i < e->part_ends[part]; i++) {
         status = launch_step(e, &e->steps[i], batch, error);
         if (!status && timed) status = vt_cuda_event_record(e->events[i + 1], e->stream, error);
     }
-    return status ? status : copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
+    if (status || part + 1 < e->n_parts) return status;
+    return copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
 }
 
-static enum vultus_status record(
-    struct vt_executable *e, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
+/* Between two of the host's steps there may be nothing. */
+static bool is_empty(const struct vt_executable *e, uint32_t part) {
+    uint32_t first = part ? e->part_ends[part - 1] + 1 : 0;
+    bool copies = !e->integrated && (part == 0 || part + 1 == e->n_parts);
+    return first == e->part_ends[part] && !copies;
+}
+
+static enum vultus_status record_part(
+    struct vt_executable *e, uint32_t part, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
     enum vultus_status status = vt_cuda_graph_begin(e->stream, error), ended;
     if (status) return status;
-    status = queue_all(e, batch, false, error);
+    status = queue_part(e, part, batch, false, error);
     ended = vt_cuda_graph_end(e->stream, graph, status ? NULL : error);
     return status ? status : ended;
 }
 
-static enum vultus_status launch_recorded(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
-    for (size_t i = 0; i < GRAPHS; i++)
-        if (e->graphs[i].batch == batch) return vt_cuda_graph_launch(e->graphs[i].graph, e->stream, error);
-    struct recorded fresh = {batch, NULL}, *slot = &e->graphs[e->next_graph++ % GRAPHS];
-    enum vultus_status status = record(e, batch, &fresh.graph, error);
-    if (status) {
-        vt_cuda_graph_destroy(fresh.graph);
-        return status;
+/* The batch size's graphs, recorded when it comes for the first time. */
+static enum vultus_status find_recording(
+    struct vt_executable *e, int64_t batch, struct recording **out, struct vultus_error *error) {
+    for (size_t i = 0; i < RECORDINGS; i++)
+        if (e->recordings[i].batch == batch) {
+            *out = &e->recordings[i];
+            return VULTUS_OK;
+        }
+    struct recording *r = &e->recordings[e->next_recording++ % RECORDINGS];
+    forget_recording(e, r);
+    r->graphs = calloc(e->n_parts, sizeof *r->graphs);
+    if (!r->graphs) return vt_fail_memory(error, "a batch's graphs", e->n_parts * sizeof *r->graphs);
+    enum vultus_status status = VULTUS_OK;
+    for (uint32_t part = 0; !status && part < e->n_parts; part++)
+        if (!is_empty(e, part)) status = record_part(e, part, batch, &r->graphs[part], error);
+    if (status)
+        forget_recording(e, r);
+    else
+        r->batch = batch;
+    *out = r;
+    return status;
+}
+
+/* Part by part, with the host's steps between them. */
+static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
+    struct recording *recording = NULL;
+    enum vultus_status status = timed ? VULTUS_OK : find_recording(e, batch, &recording, error);
+    for (uint32_t part = 0; !status && part < e->n_parts; part++) {
+        uint32_t end = e->part_ends[part];
+        if (timed)
+            status = queue_part(e, part, batch, true, error);
+        else if (recording->graphs[part])
+            status = vt_cuda_graph_launch(recording->graphs[part], e->stream, error);
+        if (!status && part + 1 < e->n_parts) status = run_on_host(e, &e->steps[end], batch, error);
+        if (!status && part + 1 < e->n_parts && timed)
+            status = vt_cuda_event_record(e->events[end + 1], e->stream, error);
     }
-    vt_cuda_graph_destroy(slot->graph);
-    *slot = fresh;
-    return vt_cuda_graph_launch(fresh.graph, e->stream, error);
+    return status;
 }
 
 static enum vultus_status make_events(struct vt_executable *e, struct vultus_error *error) {
@@ -302,7 +375,7 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     for (int64_t first = 0; !status && first < batch; first += MOST_TOGETHER) {
         int64_t count = vt_min_i64(batch - first, MOST_TOGETHER);
         exchange_in(e, inputs, first, count);
-        status = profile ? queue_all(e, count, true, error) : launch_recorded(e, count, error);
+        status = queue_all(e, count, profile != NULL, error);
         if (!status) status = vt_cuda_stream_wait(e->stream, error);
         if (!status) exchange_out(e, outputs, first, count);
         if (!status && profile) status = read_events(e, profile, error);

@@ -37,6 +37,7 @@ struct vt_cuda_tactic {
     const char *class; /* tactics of one step and one class give equal bytes */
     enum vt_step kind;
     uint32_t features; /* vt_cuda_feature bits it needs */
+    bool on_host;      /* by host_step.h instead of a launch */
     bool last_resort;  /* offered only for steps that no tactic before it can run */
     bool (*supports)(const struct vt_plan *plan, const struct vt_plan_step *step);
     size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step); /* NULL: nothing packed */

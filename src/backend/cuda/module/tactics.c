@@ -4,11 +4,12 @@
  */
 #include <string.h>
 
+#include "backend/cuda/module/host_step.h"
 #include "backend/cuda/module/measure.h"
 #include "backend/cuda/module/tactic.h"
 
 static const struct vt_cuda_tactic *const *const tables[] = {
-    vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics};
+    vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics, vt_cuda_host_tactics};
 
 const struct vt_cuda_tactic *vt_cuda_tactic_at(size_t i) {
     for (size_t table = 0; table < sizeof tables / sizeof *tables; table++)
@@ -26,7 +27,7 @@ const struct vt_cuda_tactic *vt_cuda_tactic_find(const char *name) {
 
 bool vt_cuda_describe_tactic(const char *name, struct vt_tactic_info *info) {
     const struct vt_cuda_tactic *tactic = vt_cuda_tactic_find(name);
-    if (tactic) *info = (struct vt_tactic_info){tactic->class, "own"};
+    if (tactic) *info = (struct vt_tactic_info){tactic->class, tactic->on_host ? "reference" : "own"};
     return tactic != NULL;
 }
 

@@ -86,6 +86,80 @@ static void test_copies(void **state) {
     builder_fini(&b);
 }
 
+static uint32_t reference_step(struct plan_builder *b, enum vt_op op, uint32_t x, uint32_t constant, uint32_t y) {
+    const uint32_t in[] = {x, constant};
+    builder_step(b, VT_STEP_REFERENCE, in, constant == VT_PLAN_NONE ? 1 : 2, y)->op = op;
+    return y;
+}
+
+/* relu(-(x + c)) doubled, by operators that no kernel runs, two of them next to each other, and two kernels. */
+static void build_host_steps(struct plan_builder *b, const float *c) {
+    const int64_t dims[] = {1, ITEM};
+    uint32_t values[5];
+    builder_init(b);
+    uint32_t in = builder_plain(b, VT_STORAGE_INPUT, 2, dims), out = builder_plain(b, VT_STORAGE_OUTPUT, 2, dims);
+    for (int i = 0; i < 5; i++) values[i] = builder_plain(b, VT_STORAGE_ARENA, 2, dims);
+    uint32_t constant = builder_constant(b, c, ITEM);
+    uint32_t x = reference_step(b, VT_OP_ADD, in, constant, values[0]);
+    x = reference_step(b, VT_OP_NEG, x, VT_PLAN_NONE, values[1]);
+    x = reference_step(b, VT_OP_IDENTITY, x, VT_PLAN_NONE, values[2]);
+    x = reference_step(b, VT_OP_RELU, x, VT_PLAN_NONE, values[3]);
+    x = reference_step(b, VT_OP_IDENTITY, x, VT_PLAN_NONE, values[4]);
+    reference_step(b, VT_OP_ADD, x, x, out);
+    builder_finish(b);
+    assert_string_equal(b->plan->steps[0].choices[0].tactic, "operator:host");
+    assert_string_equal(b->plan->steps[2].choices[0].tactic, "identity");
+}
+
+/* Alone, together, again, and profiled; where the device's memory is the host's, too. */
+static void test_host_steps(void **state) {
+    (void)state;
+    struct plan_builder b;
+    struct vultus_error error = {0};
+    struct vt_step_profile profile[6];
+    float c[ITEM];
+    for (int i = 0; i < ITEM; i++) c[i] = (float)(i % 3) / 8;
+    build_host_steps(&b, c);
+    for (int d = PLAIN; d <= INTEGRATED; d += INTEGRATED) {
+        struct vt_executable *e;
+        if (tested_backend()->create(b.plan, NULL, d, &e, &error)) fail_msg("%s", error.text);
+        for (int run = 0; run < 5; run++) {
+            float out[ITEMS * ITEM];
+            int items = run == 1 ? ITEMS : run == 3 ? 2 : 1;
+            memset(out, 0xff, sizeof out);
+            if (tested_backend()->run(
+                    e, (const void *[]){inputs()}, (void *[]){out}, items, run == 4 ? profile : NULL, &error))
+                fail_msg("%s", error.text);
+            for (int i = 0; i < items * ITEM; i++) {
+                float sum = inputs()[i] + c[i % ITEM];
+                assert_true(out[i] == (sum < 0 ? -2 * sum : 0));
+            }
+        }
+        tested_backend()->destroy(e);
+    }
+    builder_fini(&b);
+}
+
+/* What an operator makes is checked against the plan there, too. */
+static void test_host_step_of_another_shape(void **state) {
+    (void)state;
+    struct plan_builder b;
+    struct vt_executable *e;
+    struct vultus_error error = {0};
+    float out[ITEM + 1];
+    builder_init(&b);
+    uint32_t x = builder_plain(&b, VT_STORAGE_INPUT, 2, (const int64_t[]){1, ITEM});
+    reference_step(
+        &b, VT_OP_RELU, x, VT_PLAN_NONE, builder_plain(&b, VT_STORAGE_OUTPUT, 2, (const int64_t[]){1, ITEM + 1}));
+    builder_finish(&b);
+    if (tested_backend()->create(b.plan, NULL, 0, &e, &error)) fail_msg("%s", error.text);
+    assert_int_equal(
+        tested_backend()->run(e, (const void *[]){inputs()}, (void *[]){out}, 1, NULL, &error), VULTUS_ERROR_INVALID);
+    assert_non_null(strstr(error.text, "where the plan says"));
+    tested_backend()->destroy(e);
+    builder_fini(&b);
+}
+
 static char logged[VULTUS_ERROR_TEXT];
 static int n_logged;
 
@@ -209,6 +283,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_device),
         cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_host_steps),
+        cmocka_unit_test(test_host_step_of_another_shape),
         cmocka_unit_test(test_lost_devices),
         cmocka_unit_test(test_shared_batches),
         cmocka_unit_test(test_clock),
