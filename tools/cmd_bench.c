@@ -57,13 +57,14 @@ static enum vultus_status count_flops(struct bench *b, struct vultus_error *erro
 /* ---------------------------------------------------------------- results */
 
 static void print_result(const struct result *r, bool quiet) {
+    char part[16] = "unknown";
+    if (r->peak_flops > 0) snprintf(part, sizeof part, "%6.1f%%", 100 * r->flops / r->peak_flops);
     if (quiet)
         printf("%.4f\n", r->p50_ms);
     else
-        printf("batch %-4d p50 %9.3f ms  p99 %9.3f ms  min %9.3f ms %9.1f items/s %8.1f GFLOP/s %6.1f%% of peak  "
+        printf("batch %-4d p50 %9.3f ms  p99 %9.3f ms  min %9.3f ms %9.1f items/s %8.1f GFLOP/s %s of peak  "
                "(%d runs)\n",
-            r->batch, r->p50_ms, r->p99_ms, r->min_ms, r->items_per_s, r->flops * 1e-9, 100 * r->flops / r->peak_flops,
-            r->runs);
+            r->batch, r->p50_ms, r->p99_ms, r->min_ms, r->items_per_s, r->flops * 1e-9, part, r->runs);
     fflush(stdout);
 }
 
@@ -77,7 +78,7 @@ static json_t *result_object(const struct result *r) {
 
 static enum vultus_status add_layers(struct bench *b, int batch, json_t *object, struct vultus_error *error) {
     struct vt_layers layers;
-    enum vultus_status status = vt_layers_time(b->runtime, b->session, batch, b->options->seconds, &layers, error);
+    enum vultus_status status = vt_layers_time(b->session, batch, b->options->seconds, &layers, error);
     if (status == VULTUS_OK && !b->results) vt_layers_print(&layers);
     if (status == VULTUS_OK && b->results && !vt_layers_add_json(&layers, object))
         status = vt_fail_memory(error, "results", layers.count);
@@ -105,12 +106,12 @@ static enum vultus_status bench_batches(struct bench *b, struct vultus_error *er
     size_t count = options->n_batches ? options->n_batches : 1;
     enum vultus_status status = count_flops(b, error);
     if (status == VULTUS_OK && (options->json || !options->quiet))
-        status = vultus_peak_flops(b->runtime, &b->peak_flops, error);
+        status = vultus_session_peak_flops(b->session, &b->peak_flops, error);
     for (size_t i = 0; status == VULTUS_OK && i < count; i++) status = bench_batch(b, batches[i], error);
     if (status < 0 || !options->json) return status;
     json_t *object = json_pack("{s:o, s:i, s:o, s:O}", "file", vt_json_text(options->operands[0]), "threads",
-        vultus_runtime_threads(b->runtime), "peak_gflops", vt_cli_json_rounded(b->peak_flops * 1e-9, 2), "results",
-        b->results);
+        vultus_runtime_threads(b->runtime), "peak_gflops",
+        b->peak_flops > 0 ? vt_cli_json_rounded(b->peak_flops * 1e-9, 2) : json_null(), "results", b->results);
     return vt_cli_json_print(object, true) ? VULTUS_OK : vt_fail_memory(error, "results", count);
 }
 

@@ -103,13 +103,17 @@ struct vt_backend {
      */
     enum vultus_status (*run)(struct vt_executable *executable, const void *const *inputs, void *const *outputs,
         int64_t batch, struct vt_step_profile *profile, struct vultus_error *error);
+    /* Makes room for batches of up to that size now, and whatever else a first run of each would make. NULL: runs alone
+     * do. */
+    enum vultus_status (*reserve)(struct vt_executable *executable, int64_t batch, struct vultus_error *error);
     size_t (*workspace_bytes)(const struct vt_executable *executable);
     bool (*describe_tactic)(const char *tactic, struct vt_tactic_info *info); /* false: none of that name here */
     /*
-     * Operations a second, two for a multiplication with addition, that the pool's threads reach with the widest
-     * float32 vectors in use, nothing but registers involved. Measured on first need (some 100 ms) and remembered.
+     * Operations a second, two for a multiplication with addition, that plans of the precision are measured against; 0:
+     * not known. Of processors what the pool's threads reach with the widest float32 vectors in use, nothing but
+     * registers involved, measured on first need (some 100 ms) and remembered; of a GPU what its units could do.
      */
-    double (*peak_flops)(struct vt_pool *pool);
+    double (*peak_flops)(struct vt_pool *pool, const char *precision);
     void (*destroy)(struct vt_executable *executable); /* NULL is fine */
     const struct vt_backend_builder *builder;          /* NULL without the compiler */
 };

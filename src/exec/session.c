@@ -339,6 +339,27 @@ struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, in
     return batched(&plan->values[plan->outputs[i]], plan->output_has_batch_axis[i], batch);
 }
 
+double vt_engine_peak_flops(const struct vt_engine *engine) {
+    return engine->backend->peak_flops(engine->pool, engine->plan->key.precision);
+}
+
+/* Nobody runs yet: each device's executable is idle. */
+static enum vultus_status reserve(struct vt_engine *engine, int64_t batch, struct vultus_error *error) {
+    const struct vt_plan *plan = engine->plan;
+    size_t workspace = 0;
+    if (!engine->backend->reserve) return VULTUS_OK;
+    for (struct slot *slot = engine->idle; slot; slot = slot->next) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        if (engine->backend->reserve(slot->executable, batch, &failure))
+            return vt_fail(error, failure.status, "%s", failure.text);
+        workspace = engine->backend->workspace_bytes(slot->executable);
+    }
+    vt_log(VT_LOG_INFO, "memory of %s on %s: %.1f MiB of weights, %.1f MiB for batches of up to %lld, on each of %d %s",
+        plan->model.name ? plan->model.name : "the network", plan->key.backend, (double)plan->weights_bytes / 0x1p20,
+        (double)workspace / 0x1p20, (long long)batch, engine->n_devices, engine->n_devices == 1 ? "device" : "devices");
+    return VULTUS_OK;
+}
+
 enum vultus_status vt_engine_share_batches(
     struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error) {
     const struct vt_plan *plan = engine->plan;
@@ -362,7 +383,8 @@ enum vultus_status vt_engine_share_batches(
         .n_outputs = plan->n_outputs,
         .input_bytes = input_bytes,
         .output_bytes = output_bytes};
-    return vt_batcher_create(&options, &engine->batcher, error);
+    enum vultus_status status = reserve(engine, options.most_items, error);
+    return status ? status : vt_batcher_create(&options, &engine->batcher, error);
 }
 
 struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine) {

@@ -309,9 +309,9 @@ static void test_tactic_descriptions(void **state) {
 static void test_peak(void **state) {
     (void)state;
     const struct vt_backend *cpu = vt_backend_find("cpu");
-    double peak = cpu->peak_flops(NULL);
+    double peak = cpu->peak_flops(NULL, "fp32");
     assert_true(peak > 0 && peak < 1e15);
-    assert_true(cpu->peak_flops(NULL) == peak);
+    assert_true(cpu->peak_flops(NULL, "fp32") == peak);
 }
 
 int main(void) {

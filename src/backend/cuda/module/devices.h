@@ -20,4 +20,8 @@ enum vultus_status vt_cuda_device_facts(int index, const struct vt_cuda_device_i
 /* vt_backend.probe: of the first. */
 void vt_cuda_probe(struct vt_backend_report *report);
 
+/* vt_backend.peak_flops: of the first; and of a device with these facts. */
+double vt_cuda_peak_flops(struct vt_pool *pool, const char *precision);
+double vt_cuda_peak_of(const struct vt_cuda_device_info *info, const char *precision);
+
 #endif

@@ -383,14 +383,18 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     return status;
 }
 
-static size_t workspace_bytes(const struct vt_executable *e) {
-    return (size_t)e->capacity * (e->plan->arena_bytes + e->bindings_bytes);
+/* The memory, and the graphs of as many batch sizes as are kept. */
+static enum vultus_status reserve_batches(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    struct recording *ignored;
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
+    for (int64_t size = 1; !status && size <= vt_min_i64(batch, RECORDINGS); size++)
+        status = find_recording(e, size, &ignored, error);
+    return status;
 }
 
-/* Unknown: nothing here measures it yet. */
-static double peak_flops(struct vt_pool *pool) {
-    (void)pool;
-    return 0;
+static size_t workspace_bytes(const struct vt_executable *e) {
+    return (size_t)e->capacity * (e->plan->arena_bytes + e->bindings_bytes);
 }
 
 const struct vt_backend vt_cuda_module_backend = {
@@ -400,9 +404,10 @@ const struct vt_backend vt_cuda_module_backend = {
     .devices = vt_cuda_device_count,
     .create = create,
     .run = run,
+    .reserve = reserve_batches,
     .workspace_bytes = workspace_bytes,
     .describe_tactic = vt_cuda_describe_tactic,
-    .peak_flops = peak_flops,
+    .peak_flops = vt_cuda_peak_flops,
     .destroy = destroy,
 #if VT_HAVE_COMPILER
     .builder = &vt_cuda_builder,

@@ -28,7 +28,7 @@ extern "C" {
 #include "base/clock.h"
 #include "emulated.h"
 
-struct emulated_gpus emulated_gpus = {1, -1, -1, 0};
+struct emulated_gpus emulated_gpus = {1, -1, -1, 0, 0};
 }
 
 dim3 gridDim, blockDim, blockIdx, threadIdx;
@@ -275,6 +275,7 @@ static const unsigned char zone_byte = 0xa5, fresh_byte = 0xff;
 enum vultus_status vt_cuda_allocate(size_t bytes, void **out, struct vultus_error *error) {
     *out = nullptr;
     if (bytes == 0) return VULTUS_OK;
+    emulated_gpus.allocations++;
     unsigned char *whole = (unsigned char *)aligned_alloc(zone, (bytes + 3 * zone - 1) / zone * zone);
     if (!whole) return vt_fail_memory(error, "emulated device memory", bytes);
     memset(whole, zone_byte, zone);
@@ -298,6 +299,7 @@ void vt_cuda_release(void *memory) {
 }
 
 enum vultus_status vt_cuda_allocate_host(size_t bytes, void **out, struct vultus_error *error) {
+    emulated_gpus.allocations++;
     *out = bytes ? malloc(bytes) : nullptr;
     return *out || !bytes ? VULTUS_OK : vt_fail_memory(error, "emulated pinned memory", bytes);
 }

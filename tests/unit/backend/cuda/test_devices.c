@@ -162,10 +162,11 @@ static void test_host_step_of_another_shape(void **state) {
 
 static char logged[VULTUS_ERROR_TEXT];
 static int n_logged;
+static enum vt_log_level logged_level = VT_LOG_WARN;
 
 static void take_log(enum vt_log_level level, const char *text, void *context) {
     (void)context;
-    if (level != VT_LOG_WARN) return;
+    if (level != logged_level) return;
     snprintf(logged, sizeof logged, "%s", text);
     n_logged++;
 }
@@ -202,6 +203,57 @@ static void test_lost_devices(void **state) {
     vt_log_set_sink(NULL, NULL);
     vt_engine_destroy(engine);
     builder_fini(&b);
+}
+
+/* What batches take is there before the first one comes, and told. */
+static void test_reserve(void **state) {
+    (void)state;
+    enum { LARGEST = 4 };
+    struct plan_builder b;
+    struct vt_engine *engine;
+    struct vultus_error error = {0};
+    float out[ITEMS * ITEM];
+    build(&b);
+    snprintf(b.plan->key.backend, sizeof b.plan->key.backend, "cuda");
+    if (vt_engine_create(b.plan, NULL, &engine, &error)) fail_msg("%s", error.text);
+    b.plan = NULL;
+    logged_level = VT_LOG_INFO;
+    vt_log_set_level(VT_LOG_INFO);
+    vt_log_set_sink(take_log, NULL);
+    if (vt_engine_share_batches(engine, LARGEST, 0, &error)) fail_msg("%s", error.text);
+    vt_log_set_sink(NULL, NULL);
+    vt_log_set_level(VT_LOG_WARN);
+    logged_level = VT_LOG_WARN;
+    assert_non_null(strstr(logged, "MiB for batches of up to 4, on each of 3 devices"));
+    size_t before = emulated_gpus.allocations;
+    for (int items = 1; items <= LARGEST; items++)
+        if (vt_engine_run(engine, (const void *[]){inputs()}, (void *[]){out}, items, NULL, &error))
+            fail_msg("%s", error.text);
+    assert_int_equal(emulated_gpus.allocations, before);
+    vt_engine_destroy(engine);
+    builder_fini(&b);
+}
+
+/* NVIDIA's data sheets, in TFLOP/s of dense products: H100 SXM, A100 SXM, T4, Jetson AGX Orin. */
+static void test_peaks(void **state) {
+    (void)state;
+    static const struct {
+        struct vt_cuda_device_info info;
+        const char *precision;
+        double tflops;
+    } sheets[] = {{{.major = 9, .minor = 0, .processors = 132, .clock = 1830000}, "fp16", 989.4},
+        {{.major = 9, .minor = 0, .processors = 132, .clock = 1830000}, "bf16", 989.4},
+        {{.major = 9, .minor = 0, .processors = 132, .clock = 1830000}, "tf32", 494.7},
+        {{.major = 8, .minor = 0, .processors = 108, .clock = 1410000}, "fp16", 312},
+        {{.major = 8, .minor = 0, .processors = 108, .clock = 1410000}, "fp32", 19.5},
+        {{.major = 7, .minor = 5, .processors = 40, .clock = 1590000}, "fp16", 65},
+        {{.major = 7, .minor = 5, .processors = 40, .clock = 1590000}, "fp32", 8.1},
+        {{.major = 8, .minor = 7, .processors = 16, .clock = 1300000}, "fp32", 5.3},
+        {{.major = 6, .minor = 1, .processors = 20, .clock = 1700000}, "fp32", 0}};
+    for (size_t i = 0; i < sizeof sheets / sizeof *sheets; i++) {
+        double tflops = vt_cuda_peak_of(&sheets[i].info, sheets[i].precision) * 1e-12;
+        assert_true(tflops >= sheets[i].tflops * 0.99 && tflops <= sheets[i].tflops * 1.01);
+    }
 }
 
 struct caller {
@@ -286,6 +338,8 @@ int main(void) {
         cmocka_unit_test(test_host_steps),
         cmocka_unit_test(test_host_step_of_another_shape),
         cmocka_unit_test(test_lost_devices),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_peaks),
         cmocka_unit_test(test_shared_batches),
         cmocka_unit_test(test_clock),
     };
