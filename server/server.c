@@ -44,6 +44,7 @@ static enum vultus_status start_runtime(struct vt_server *server, struct vultus_
         .plan_directory = *plans ? plans : NULL,
         .backends = vt_setting_string(server, VT_KEY_BACKENDS),
         .strict = vt_setting_integer(server, VT_KEY_STRICT),
+        .devices = vt_setting_string(server, VT_KEY_DEVICES),
         .max_picture_bytes = (size_t)vt_setting_integer(server, VT_KEY_MAX_PICTURE_BYTES),
         .max_picture_pixels = vt_setting_integer(server, VT_KEY_MAX_PICTURE_PIXELS)};
     enum vultus_status status = vultus_runtime_create(&options, &server->runtime, error);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "bench_backends.h"
 #include "bench_photos.h"
-#include "buffers.h"
+#include "bench_time.h"
 #include "common.h"
 #include "layers.h"
 #include "samples.h"
 
-#define LEAST_RUNS 5
-#define MOST_RUNS 100000
 #define DEFAULT_MAX_BATCH 32
 
 struct result {
@@ -24,7 +22,7 @@ struct bench {
     const struct vt_options *options;
     struct vultus_runtime *runtime;
     struct vultus_session *session;
-    double *samples;   /* MOST_RUNS, milliseconds */
+    double *samples;   /* VT_BENCH_MOST_RUNS, milliseconds */
     double item_flops; /* of one item, all steps */
     double peak_flops; /* a second; 0: not asked for */
     json_t *results;   /* NULL: not asked for */
@@ -33,18 +31,8 @@ struct bench {
 /* ---------------------------------------------------------------- timing */
 
 static enum vultus_status time_batch(struct bench *b, int batch, struct result *out, struct vultus_error *error) {
-    struct vt_buffers buffers;
-    enum vultus_status status = vt_buffers_init(&buffers, b->session, batch, error);
     int runs = 0;
-    for (int i = 0; status == VULTUS_OK && i < 2; i++) status = vt_buffers_run(&buffers, b->session, batch, error);
-    uint64_t start = vt_now_ns();
-    double least_ms = b->options->seconds * 1e3;
-    while (status == VULTUS_OK && runs < MOST_RUNS && (runs < LEAST_RUNS || vt_ms_since(start) < least_ms)) {
-        uint64_t before = vt_now_ns();
-        status = vt_buffers_run(&buffers, b->session, batch, error);
-        b->samples[runs++] = vt_ms_since(before);
-    }
-    vt_buffers_fini(&buffers);
+    enum vultus_status status = vt_bench_time(b->session, batch, b->options->seconds, b->samples, &runs, error);
     if (status < 0) return status;
     vt_sort_samples(b->samples, runs);
     *out = (struct result){batch, runs, .p50_ms = vt_percentile(b->samples, runs, 50)};
@@ -69,13 +57,14 @@ static enum vultus_status count_flops(struct bench *b, struct vultus_error *erro
 /* ---------------------------------------------------------------- results */
 
 static void print_result(const struct result *r, bool quiet) {
+    char part[16] = "unknown";
+    if (r->peak_flops > 0) snprintf(part, sizeof part, "%6.1f%%", 100 * r->flops / r->peak_flops);
     if (quiet)
         printf("%.4f\n", r->p50_ms);
     else
-        printf("batch %-4d p50 %9.3f ms  p99 %9.3f ms  min %9.3f ms %9.1f items/s %8.1f GFLOP/s %6.1f%% of peak  "
+        printf("batch %-4d p50 %9.3f ms  p99 %9.3f ms  min %9.3f ms %9.1f items/s %8.1f GFLOP/s %s of peak  "
                "(%d runs)\n",
-            r->batch, r->p50_ms, r->p99_ms, r->min_ms, r->items_per_s, r->flops * 1e-9, 100 * r->flops / r->peak_flops,
-            r->runs);
+            r->batch, r->p50_ms, r->p99_ms, r->min_ms, r->items_per_s, r->flops * 1e-9, part, r->runs);
     fflush(stdout);
 }
 
@@ -89,7 +78,7 @@ static json_t *result_object(const struct result *r) {
 
 static enum vultus_status add_layers(struct bench *b, int batch, json_t *object, struct vultus_error *error) {
     struct vt_layers layers;
-    enum vultus_status status = vt_layers_time(b->runtime, b->session, batch, b->options->seconds, &layers, error);
+    enum vultus_status status = vt_layers_time(b->session, batch, b->options->seconds, &layers, error);
     if (status == VULTUS_OK && !b->results) vt_layers_print(&layers);
     if (status == VULTUS_OK && b->results && !vt_layers_add_json(&layers, object))
         status = vt_fail_memory(error, "results", layers.count);
@@ -117,12 +106,12 @@ static enum vultus_status bench_batches(struct bench *b, struct vultus_error *er
     size_t count = options->n_batches ? options->n_batches : 1;
     enum vultus_status status = count_flops(b, error);
     if (status == VULTUS_OK && (options->json || !options->quiet))
-        status = vultus_peak_flops(b->runtime, &b->peak_flops, error);
+        status = vultus_session_peak_flops(b->session, &b->peak_flops, error);
     for (size_t i = 0; status == VULTUS_OK && i < count; i++) status = bench_batch(b, batches[i], error);
     if (status < 0 || !options->json) return status;
     json_t *object = json_pack("{s:o, s:i, s:o, s:O}", "file", vt_json_text(options->operands[0]), "threads",
-        vultus_runtime_threads(b->runtime), "peak_gflops", vt_cli_json_rounded(b->peak_flops * 1e-9, 2), "results",
-        b->results);
+        vultus_runtime_threads(b->runtime), "peak_gflops",
+        b->peak_flops > 0 ? vt_cli_json_rounded(b->peak_flops * 1e-9, 2) : json_null(), "results", b->results);
     return vt_cli_json_print(object, true) ? VULTUS_OK : vt_fail_memory(error, "results", count);
 }
 
@@ -136,6 +125,7 @@ static int max_batch_wanted(const struct vt_options *options) {
 
 int vt_cli_bench(const struct vt_options *options) {
     if (vt_bench_wants_photos(options)) return vt_bench_photos(options);
+    if (options->compare_backends) return vt_bench_backends(options);
     struct bench bench = {.options = options, .runtime = vt_cli_runtime(options)};
     if (!bench.runtime) return VT_EXIT_FAILURE;
     struct vt_cli_progress progress = {0};
@@ -147,9 +137,9 @@ int vt_cli_bench(const struct vt_options *options) {
     vt_cli_progress_end(&progress);
     if (status == VULTUS_OK) {
         bench.results = options->json ? json_array() : NULL;
-        bench.samples = malloc(MOST_RUNS * sizeof *bench.samples);
+        bench.samples = malloc(VT_BENCH_MOST_RUNS * sizeof *bench.samples);
         status = bench.samples ? bench_batches(&bench, &error)
-                               : vt_fail_memory(&error, "samples", MOST_RUNS * sizeof *bench.samples);
+                               : vt_fail_memory(&error, "samples", VT_BENCH_MOST_RUNS * sizeof *bench.samples);
     }
     int code = status < 0 ? vt_cli_fail(&error) : VT_EXIT_OK;
     json_decref(bench.results);

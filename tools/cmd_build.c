@@ -51,7 +51,7 @@ static int print_report(
     struct vultus_session *session = NULL;
     struct vt_layers layers = {0};
     enum vultus_status status = vultus_session_open(runtime, built->path, NULL, &session, error);
-    if (status == VULTUS_OK) status = vt_layers_time(runtime, session, 1, REPORT_SECONDS, &layers, error);
+    if (status == VULTUS_OK) status = vt_layers_time(session, 1, REPORT_SECONDS, &layers, error);
     int code = status < 0 ? vt_cli_fail(error) : print_result(built, &layers, json);
     vt_layers_fini(&layers);
     vultus_session_close(session);

@@ -49,6 +49,7 @@ struct vultus_runtime *vt_cli_runtime(const struct vt_options *options) {
         .max_picture_dimension = options->max_side,
         .backends = options->backends,
         .strict = options->strict,
+        .devices = options->devices,
     };
     struct vultus_runtime *runtime = NULL;
     struct vultus_error error;

@@ -52,12 +52,12 @@ static enum vultus_status time_steps(
     return status;
 }
 
-enum vultus_status vt_layers_time(struct vultus_runtime *runtime, struct vultus_session *session, int64_t batch,
-    double seconds, struct vt_layers *out, struct vultus_error *error) {
+enum vultus_status vt_layers_time(
+    struct vultus_session *session, int64_t batch, double seconds, struct vt_layers *out, struct vultus_error *error) {
     *out = (struct vt_layers){.count = vultus_session_steps(session), .batch = batch};
     out->rows = calloc(out->count + 1, sizeof *out->rows);
     if (!out->rows) return vt_fail_memory(error, "layers", out->count * sizeof *out->rows);
-    enum vultus_status status = vultus_peak_flops(runtime, &out->peak_flops, error);
+    enum vultus_status status = vultus_session_peak_flops(session, &out->peak_flops, error);
     for (size_t i = 0; status == VULTUS_OK && i < out->count; i++)
         status = vultus_session_step(session, i, batch, &out->rows[i].info, error);
     return status == VULTUS_OK ? time_steps(out, session, seconds, error) : status;
@@ -111,9 +111,13 @@ static void print_speed(const struct vt_layers *layers, double ms, double flops)
     double speed = gflops(flops, ms);
     printf("%10.3f ms %6.1f%%", ms, 100 * ms / layers->ms);
     if (flops > 0)
-        printf(" %9.1f %6.1f%%", speed, 100 * speed * 1e9 / layers->peak_flops);
+        printf(" %9.1f", speed);
     else
-        printf(" %9s %7s", "-", "-");
+        printf(" %9s", "-");
+    if (flops > 0 && layers->peak_flops > 0)
+        printf(" %6.1f%%", 100 * speed * 1e9 / layers->peak_flops);
+    else
+        printf(" %7s", "-");
 }
 
 static void print_row(const struct vt_layers *layers, size_t i) {

@@ -24,8 +24,8 @@ struct vt_layers {
  * Times every step on random input for at least `seconds` and five runs. Release it with vt_layers_fini either way,
  * before the session is closed.
  */
-enum vultus_status vt_layers_time(struct vultus_runtime *runtime, struct vultus_session *session, int64_t batch,
-    double seconds, struct vt_layers *out, struct vultus_error *error);
+enum vultus_status vt_layers_time(
+    struct vultus_session *session, int64_t batch, double seconds, struct vt_layers *out, struct vultus_error *error);
 void vt_layers_fini(struct vt_layers *layers);
 
 /* Rows, then sums by provider, on standard output. */

@@ -35,13 +35,13 @@ struct vt_text_list {
  */
 struct vt_options {
     bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, tile, layers, report, full_decode,
-        recursive, resume, strict;
+        recursive, resume, strict, compare_backends;
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples, max_bytes, max_pixels,
         max_side, jobs;
     double threshold, match_threshold, seconds;
-    const char *plans, *log, *precision, *backend, *backends, *out, *output, *output_dir, *crops, *crop_format, *det,
-        *rec, *robust, *attributes, *mask_model, *liveness_models, *gender_age_model, *save, *models, *accept_licence,
-        *tactics, *graph_of, *model, *inputs_file, *reference, *from, *grid;
+    const char *plans, *log, *precision, *backend, *backends, *devices, *out, *output, *output_dir, *crops,
+        *crop_format, *det, *rec, *robust, *attributes, *mask_model, *liveness_models, *gender_age_model, *save,
+        *models, *accept_licence, *tactics, *graph_of, *model, *inputs_file, *reference, *from, *grid;
     struct vt_text_list inputs;     /* NAME=FILE */
     struct vt_text_list thresholds; /* METRIC=PASS,FAIL */
     int batches[VT_MAX_LIST];

@@ -60,6 +60,12 @@ struct vultus_runtime_options {
      */
     const char *backends;
     bool strict; /* the first of them or none: nothing is built for another */
+    /*
+     * GPUs to use, "0,1" for instance, as the driver counts them, of one architecture: batches go to whichever is free.
+     * "auto": the first that can be used. NULL: $VULTUS_DEVICES, else auto. A process uses one such list: INVALID once
+     * it has looked for back ends with another.
+     */
+    const char *devices;
 };
 
 /* Reads the catalogue of models too: the built-in one, and the file that $VULTUS_CATALOGUE names (docs/models.md). */
@@ -235,12 +241,13 @@ VULTUS_API enum vultus_status vultus_session_profile(struct vultus_session *sess
     void *const *outputs, int64_t batch, uint64_t *nanoseconds, struct vultus_error *error);
 
 /*
- * Operations a second, two for a fused multiply-add, that the runtime's threads reach here with the widest float32
- * vectors in use and all operands in registers: what speeds are measured against. Measured on the first call for each
- * number of threads, which takes some 100 ms.
+ * Operations a second, two for a fused multiply-add, that a session's speed is measured against. On processors what the
+ * runtime's threads reach with the widest float32 vectors in use and all operands in registers, measured on the first
+ * call for each number of threads, which takes some 100 ms. On a GPU what the units that its precision uses could do at
+ * the highest clock; 0 where that is not known.
  */
-VULTUS_API enum vultus_status vultus_peak_flops(
-    struct vultus_runtime *runtime, double *flops, struct vultus_error *error);
+VULTUS_API enum vultus_status vultus_session_peak_flops(
+    struct vultus_session *session, double *flops, struct vultus_error *error);
 
 /* ---------------------------------------------------------------- comparing */
 

@@ -14,20 +14,23 @@ static json_t *bytes_or_null(uint64_t bytes, bool known) {
     return known ? json_integer((json_int_t)bytes) : json_null();
 }
 
-static json_t *device_json(const struct vt_cuda_device *device) {
+static json_t *device_json(const struct vt_cuda_survey *survey, int at) {
+    const struct vt_cuda_device *device = &survey->devices[at];
+    bool used = false;
     char capability[24] = "";
     if (device->major) snprintf(capability, sizeof capability, "%d.%d", device->major, device->minor);
-    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:s}", "index", device->ordinal, "name", device->name,
+    for (int i = 0; i < survey->n_used; i++) used = used || survey->used[i] == at;
+    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:b, s:s}", "index", device->ordinal, "name", device->name,
         "compute_capability", capability, "arch", device->arch, "memory",
         bytes_or_null(device->memory, device->memory > 0), "memory_free",
-        bytes_or_null(device->memory_free, device->memory_free_known), "reason", device->reason);
+        bytes_or_null(device->memory_free, device->memory_free_known), "used", (int)used, "reason", device->reason);
 }
 
 static json_t *survey_json(void) {
     const struct vt_cuda_survey *survey = vt_cuda_survey();
     char version[24] = "";
     json_t *devices = json_array();
-    for (int i = 0; i < survey->count; i++) json_array_append_new(devices, device_json(&survey->devices[i]));
+    for (int i = 0; i < survey->count; i++) json_array_append_new(devices, device_json(survey, i));
     if (survey->driver_version)
         snprintf(version, sizeof version, "%d.%d", survey->driver_version / 1000, survey->driver_version % 1000 / 10);
     return json_pack("{s:s, s:s, s:o}", "cuda_version", version, "reason", survey->reason, "devices", devices);

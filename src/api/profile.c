@@ -34,9 +34,11 @@ enum vultus_status vultus_session_profile(struct vultus_session *session, const 
     return vt_engine_run(session->engine, inputs, outputs, batch, (struct vt_step_profile *)nanoseconds, error);
 }
 
-enum vultus_status vultus_peak_flops(struct vultus_runtime *runtime, double *flops, struct vultus_error *error) {
-    if (!runtime || !flops)
-        return vt_fail(error, VULTUS_ERROR_INVALID, "vultus_peak_flops needs a runtime and a place for the number");
-    *flops = vt_backend_find("cpu")->peak_flops(runtime->pool);
+enum vultus_status vultus_session_peak_flops(
+    struct vultus_session *session, double *flops, struct vultus_error *error) {
+    if (!session || !flops)
+        return vt_fail(
+            error, VULTUS_ERROR_INVALID, "vultus_session_peak_flops needs a session and a place for the number");
+    *flops = vt_engine_peak_flops(session->engine);
     return VULTUS_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "backend/devices.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "config.h"
@@ -64,6 +65,11 @@ static enum vultus_status read_order(
     if (strict && !vt_key_read_switch(strict, &on))
         return vt_fail(error, VULTUS_ERROR_INVALID, "VULTUS_STRICT is \"%.32s\"; it takes on or off", strict);
     runtime->strict = options->strict || on;
+    const char *devices = vt_setting_text(VT_SETTING_DEVICES, options->devices);
+    struct vt_device_list list;
+    enum vultus_status status = vt_device_list_read(devices ? devices : "auto", &list, error);
+    if (!status) status = vt_use_devices(&list, error);
+    if (status) return status;
     if (!text) text = VT_DEFAULT_ORDER;
     runtime->order_is_default = strcmp(text, VT_DEFAULT_ORDER) == 0;
     return vt_backend_order_read(text, &runtime->order, error);

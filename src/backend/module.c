@@ -71,8 +71,8 @@ static enum vultus_status check(
     return vt_fail(error, VULTUS_ERROR_MISMATCH, "the module %s is for back end %s instead of %s", file, backend, name);
 }
 
-enum vultus_status vt_module_load(
-    const char *path, const char *name, const struct vt_backend **out, struct vultus_error *error) {
+enum vultus_status vt_module_load(const char *path, const char *name, const struct vt_module_host *host,
+    const struct vt_backend **out, struct vultus_error *error) {
     const char *file = vt_path_basename(path);
     char why[160];
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -85,9 +85,11 @@ enum vultus_status vt_module_load(
             ? check(module, file, name, error)
             : vt_fail(error, VULTUS_ERROR_MISMATCH,
                   "the module %s has no " VT_MODULE_SYMBOL ": it is of another version, or no module of vultus", file);
-    if (status)
+    if (status) {
         dlclose(library);
-    else
-        *out = module->backend;
-    return status;
+        return status;
+    }
+    if (module->begin) module->begin(host);
+    *out = module->backend;
+    return VULTUS_OK;
 }

@@ -3,6 +3,7 @@
 #define VT_BACKEND_MODULE_H
 
 #include "backend/backend.h"
+#include "base/log.h"
 
 /*
  * A back end that is loaded at run time, so that the program starts where its libraries are missing. The module is a
@@ -12,12 +13,20 @@
  * A module brings its own copies of what it needs of the program. It stays loaded for as long as the process lives.
  */
 
-/* The number is that of this struct's form. */
-#define VT_MODULE_SYMBOL "vultus_backend_module_1"
+/* The number is that of these structs' form. */
+#define VT_MODULE_SYMBOL "vultus_backend_module_2"
+
+/* What a module is told of the program. */
+struct vt_module_host {
+    void (*log)(enum vt_log_level level, const char *text); /* thread-safe */
+    const int *devices;                                     /* ordinals of those in use, at least one */
+    int n_devices;
+};
 
 struct vt_backend_module {
     const char *build; /* vt_backend_build() where it was built */
     const struct vt_backend *backend;
+    void (*begin)(const struct vt_module_host *host); /* called once, before the back end is used; NULL: no need */
 };
 
 /* Where a module is, on success malloc'd:
@@ -31,7 +40,7 @@ char *vt_module_find(const char *file, const char *variable, const char *built);
  * Loads it. UNSUPPORTED or MISMATCH say in one sentence why not, naming the file without its folder: no shared library,
  * without the symbol, of another build, or of another back end than `name`.
  */
-enum vultus_status vt_module_load(
-    const char *path, const char *name, const struct vt_backend **out, struct vultus_error *error);
+enum vultus_status vt_module_load(const char *path, const char *name, const struct vt_module_host *host,
+    const struct vt_backend **out, struct vultus_error *error);
 
 #endif

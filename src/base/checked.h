@@ -22,6 +22,9 @@ static inline size_t vt_round_up(size_t value, size_t unit) { return (value + un
 
 static inline int64_t vt_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vt_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t vt_clamp_i64(int64_t value, int64_t least, int64_t most) {
+    return vt_max_i64(least, vt_min_i64(value, most));
+}
 static inline int64_t vt_div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 #endif

@@ -31,6 +31,8 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
         "back ends in the order in which they are tried"},
     [VT_SETTING_STRICT] = {"--strict", "VULTUS_STRICT", "off",
         "on: the first of the back ends or none, instead of falling back"},
+    [VT_SETTING_DEVICES] = {"--devices", "VULTUS_DEVICES", "auto",
+        "GPUs to use, as the driver counts them, separated by commas; auto: the first that can be used"},
     [VT_SETTING_CUDA_MODULE] = {NULL, "VULTUS_CUDA_MODULE", "vultus/libvultus_cuda.so beside the program or library",
         "module with the CUDA kernels"},
 };

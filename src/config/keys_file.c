@@ -7,9 +7,9 @@
 #include "base/file.h"
 #include "config/keys.h"
 
-enum { LARGEST_FILE = 1 << 20, LONGEST_NAME = 96 };
+enum { LARGEST_FILE = 1 << 20, LONGEST_NAME = 96, LONGEST_LIST = 1024 };
 
-/* The file as one mapping of scalars, or of mappings of scalars, whose names are then "outer.inner". */
+/* The file as one mapping of scalars and lists of them, or of mappings of such, whose names are then "outer.inner". */
 struct reading {
     struct vt_configuration *configuration;
     const char *path;
@@ -26,9 +26,7 @@ static enum vultus_status next_event(struct reading *r, yaml_event_t *event) {
     return wrong(r, r->parser.problem_mark.line, r->parser.problem ? r->parser.problem : "this is no YAML");
 }
 
-static enum vultus_status take(struct reading *r, const char *name, const yaml_event_t *value) {
-    size_t line = value->start_mark.line;
-    const char *text = (const char *)value->data.scalar.value;
+static enum vultus_status take(struct reading *r, const char *name, const char *text, size_t line) {
     char origin[48];
     snprintf(origin, sizeof origin, "%.36s:%zu", vt_path_basename(r->path), line + 1);
     enum vt_key key = vt_key_of_name(name);
@@ -39,6 +37,31 @@ static enum vultus_status take(struct reading *r, const char *name, const yaml_e
     snprintf(why, sizeof why, "there is no key \"%.64s\"%s%s%s", name, suggestion ? "; did you mean " : "",
         suggestion ? suggestion : "", suggestion ? "?" : "");
     return wrong(r, line, why);
+}
+
+static const char no_list[] = "a key's value must be a word or a number";
+
+/* A list of words is the text that has them with commas between. */
+static enum vultus_status take_list(struct reading *r, const char *name, size_t line) {
+    char text[LONGEST_LIST] = "";
+    size_t used = 0;
+    enum vt_key key = vt_key_of_name(name);
+    enum vt_key_kind kind = key != VT_KEY_COUNT ? vt_key_info(key)->kind : VT_KIND_TEXT;
+    if (kind != VT_KIND_TEXT && kind != VT_KIND_CHOICES && kind != VT_KIND_SIZE) return wrong(r, line, no_list);
+    for (;;) {
+        yaml_event_t event;
+        enum vultus_status status = next_event(r, &event);
+        if (status) return status;
+        yaml_event_type_t type = event.type;
+        if (type == YAML_SCALAR_EVENT && used < sizeof text)
+            used += (size_t)snprintf(
+                text + used, sizeof text - used, "%s%s", used ? "," : "", (const char *)event.data.scalar.value);
+        yaml_event_delete(&event);
+        if (type == YAML_SEQUENCE_END_EVENT) break;
+        if (type != YAML_SCALAR_EVENT || used >= sizeof text)
+            return wrong(r, line, "a list holds words or numbers, and few of them");
+    }
+    return take(r, name, text, line);
 }
 
 static enum vultus_status read_mapping(struct reading *r, const char *outer);
@@ -53,11 +76,13 @@ static enum vultus_status read_entry(struct reading *r, const char *outer, const
     enum vultus_status status = next_event(r, &value);
     if (status) return status;
     if (value.type == YAML_SCALAR_EVENT)
-        status = take(r, name, &value);
+        status = take(r, name, (const char *)value.data.scalar.value, value.start_mark.line);
+    else if (value.type == YAML_SEQUENCE_START_EVENT)
+        status = take_list(r, name, value.start_mark.line);
     else if (value.type == YAML_MAPPING_START_EVENT && !*outer)
         status = read_mapping(r, name);
     else
-        status = wrong(r, value.start_mark.line, "a key's value must be a word or a number");
+        status = wrong(r, value.start_mark.line, no_list);
     yaml_event_delete(&value);
     return status;
 }

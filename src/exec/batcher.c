@@ -25,24 +25,56 @@ struct pick {
     int64_t item;
 };
 
+/* What leading a batch takes: the picks, and memory for the items of several callers side by side. The leader's alone.
+ */
+struct seat {
+    struct pick *picks;
+    int64_t room; /* in items, of the memory */
+    void *inputs[VT_BATCH_TENSORS], *outputs[VT_BATCH_TENSORS];
+    struct seat *next; /* of those that are free */
+};
+
 struct vt_batcher {
     struct vt_batcher_options options;
     size_t input_bytes[VT_BATCH_TENSORS], output_bytes[VT_BATCH_TENSORS];
-    pthread_mutex_t lock; /* of everything below but what only the leader uses */
+    pthread_mutex_t lock; /* of everything below */
     pthread_cond_t arrival, finished;
     struct order *first, *last; /* orders with items that nobody took yet */
     int64_t waiting_items;
     struct vt_batch_guest *guests;
     size_t expected; /* guests that have not arrived */
-    bool led;
+    struct seat *free_seats;
     struct vt_batch_statistics statistics;
-
-    struct pick *picks; /* the leader's: of the batch, and memory for the items of several callers side by side */
-    int64_t room;       /* in items, of the memory */
-    void *inputs[VT_BATCH_TENSORS], *outputs[VT_BATCH_TENSORS];
 };
 
 /* ---------------------------------------------------------------- making */
+
+static void release_room(struct seat *seat) {
+    for (uint32_t i = 0; i < VT_BATCH_TENSORS; i++) {
+        vt_free_aligned(seat->inputs[i]);
+        vt_free_aligned(seat->outputs[i]);
+        seat->inputs[i] = seat->outputs[i] = NULL;
+    }
+    seat->room = 0;
+}
+
+static void release_seats(struct vt_batcher *batcher) {
+    while (batcher->free_seats) {
+        struct seat *seat = batcher->free_seats;
+        batcher->free_seats = seat->next;
+        release_room(seat);
+        free(seat->picks);
+        free(seat);
+    }
+}
+
+static bool add_seat(struct vt_batcher *batcher, int64_t most_items) {
+    struct seat *seat = calloc(1, sizeof *seat);
+    if (!seat) return false;
+    seat->next = batcher->free_seats;
+    batcher->free_seats = seat;
+    return (seat->picks = calloc((size_t)most_items, sizeof *seat->picks)) != NULL;
+}
 
 enum vultus_status vt_batcher_create(
     const struct vt_batcher_options *options, struct vt_batcher **out, struct vultus_error *error) {
@@ -52,14 +84,15 @@ enum vultus_status vt_batcher_create(
             "the others can",
             (long long)options->most_items, options->n_inputs, options->n_outputs, VT_BATCH_TENSORS);
     struct vt_batcher *batcher = calloc(1, sizeof *batcher);
-    struct pick *picks = calloc((size_t)options->most_items, sizeof *picks);
-    if (!batcher || !picks) {
+    bool fine = batcher != NULL;
+    for (int i = 0; fine && i < (options->leaders > 0 ? options->leaders : 1); i++)
+        fine = add_seat(batcher, options->most_items);
+    if (!fine) {
+        if (batcher) release_seats(batcher);
         free(batcher);
-        free(picks);
-        return vt_fail_memory(error, "a batcher", sizeof *batcher + (size_t)options->most_items * sizeof *picks);
+        return vt_fail_memory(error, "a batcher", sizeof *batcher + (size_t)options->most_items * sizeof(struct pick));
     }
     batcher->options = *options;
-    batcher->picks = picks;
     memcpy(batcher->input_bytes, options->input_bytes, options->n_inputs * sizeof *options->input_bytes);
     memcpy(batcher->output_bytes, options->output_bytes, options->n_outputs * sizeof *options->output_bytes);
     pthread_condattr_t monotonic;
@@ -73,22 +106,12 @@ enum vultus_status vt_batcher_create(
     return VULTUS_OK;
 }
 
-static void release_room(struct vt_batcher *batcher) {
-    for (uint32_t i = 0; i < VT_BATCH_TENSORS; i++) {
-        vt_free_aligned(batcher->inputs[i]);
-        vt_free_aligned(batcher->outputs[i]);
-        batcher->inputs[i] = batcher->outputs[i] = NULL;
-    }
-    batcher->room = 0;
-}
-
 void vt_batcher_destroy(struct vt_batcher *batcher) {
     if (!batcher) return;
-    release_room(batcher);
+    release_seats(batcher);
     pthread_cond_destroy(&batcher->finished);
     pthread_cond_destroy(&batcher->arrival);
     pthread_mutex_destroy(&batcher->lock);
-    free(batcher->picks);
     free(batcher);
 }
 
@@ -169,13 +192,13 @@ static void append_order(struct vt_batcher *batcher, struct order *order) {
 }
 
 /* One item of each order in turn; an order that has more goes to the end. */
-static int64_t take_items(struct vt_batcher *batcher) {
+static int64_t take_items(struct vt_batcher *batcher, struct pick *picks) {
     int64_t n = 0;
     while (n < batcher->options.most_items && batcher->first) {
         struct order *order = batcher->first;
         batcher->first = order->next;
         if (!batcher->first) batcher->last = NULL;
-        batcher->picks[n++] = (struct pick){order, order->taken++};
+        picks[n++] = (struct pick){order, order->taken++};
         if (order->taken < order->count) append_order(batcher, order);
     }
     batcher->waiting_items -= n;
@@ -200,82 +223,96 @@ static enum vultus_status run_in_place(
     return batcher->options.run(batcher->options.context, inputs, outputs, n, error);
 }
 
-static bool make_room(struct vt_batcher *batcher, int64_t n) {
-    if (n <= batcher->room) return true;
+static bool make_room(const struct vt_batcher *batcher, struct seat *seat, int64_t n) {
+    if (n <= seat->room) return true;
     /* Twice as much as before, so that growing ends soon. */
-    int64_t room = vt_min_i64(vt_max_i64(n, 2 * batcher->room), batcher->options.most_items);
-    release_room(batcher);
+    int64_t room = vt_min_i64(vt_max_i64(n, 2 * seat->room), batcher->options.most_items);
+    release_room(seat);
     bool fine = true;
     for (uint32_t t = 0; t < batcher->options.n_inputs; t++)
-        fine &= (batcher->inputs[t] = vt_alloc_aligned((size_t)room * batcher->input_bytes[t])) != NULL;
+        fine &= (seat->inputs[t] = vt_alloc_aligned((size_t)room * batcher->input_bytes[t])) != NULL;
     for (uint32_t t = 0; t < batcher->options.n_outputs; t++)
-        fine &= (batcher->outputs[t] = vt_alloc_aligned((size_t)room * batcher->output_bytes[t])) != NULL;
+        fine &= (seat->outputs[t] = vt_alloc_aligned((size_t)room * batcher->output_bytes[t])) != NULL;
     if (fine)
-        batcher->room = room;
+        seat->room = room;
     else
-        release_room(batcher);
+        release_room(seat);
     return fine;
 }
 
-static bool run_side_by_side(struct vt_batcher *batcher, int64_t n) {
-    if (!make_room(batcher, n)) return false;
+static bool run_side_by_side(const struct vt_batcher *batcher, struct seat *seat, int64_t n) {
+    if (!make_room(batcher, seat, n)) return false;
     for (int64_t i = 0; i < n; i++) {
-        const struct pick *p = &batcher->picks[i];
+        const struct pick *p = &seat->picks[i];
         for (uint32_t t = 0; t < batcher->options.n_inputs; t++) {
             size_t bytes = batcher->input_bytes[t];
-            memcpy((char *)batcher->inputs[t] + (size_t)i * bytes,
+            memcpy((char *)seat->inputs[t] + (size_t)i * bytes,
                 (const char *)p->order->inputs[t] + (size_t)p->item * bytes, bytes);
         }
     }
-    if (batcher->options.run(
-            batcher->options.context, (const void *const *)batcher->inputs, batcher->outputs, n, NULL) < 0)
+    if (batcher->options.run(batcher->options.context, (const void *const *)seat->inputs, seat->outputs, n, NULL) < 0)
         return false;
     for (int64_t i = 0; i < n; i++) {
-        const struct pick *p = &batcher->picks[i];
+        const struct pick *p = &seat->picks[i];
         for (uint32_t t = 0; t < batcher->options.n_outputs; t++) {
             size_t bytes = batcher->output_bytes[t];
             memcpy((char *)p->order->outputs[t] + (size_t)p->item * bytes,
-                (const char *)batcher->outputs[t] + (size_t)i * bytes, bytes);
+                (const char *)seat->outputs[t] + (size_t)i * bytes, bytes);
         }
     }
     return true;
 }
 
+/* Another leader may have items of the same order. */
+static void leave_failure(
+    struct vt_batcher *batcher, struct order *order, enum vultus_status status, const struct vultus_error *error) {
+    pthread_mutex_lock(&batcher->lock);
+    if (!order->status) {
+        order->status = status;
+        order->error = *error;
+    }
+    pthread_mutex_unlock(&batcher->lock);
+}
+
 /* Leaves failures in the orders. Called without the lock: a taken item is the leader's. */
-static void run_batch(struct vt_batcher *batcher, int64_t n) {
-    const struct pick *picks = batcher->picks;
+static void run_batch(struct vt_batcher *batcher, struct seat *seat, int64_t n) {
+    const struct pick *picks = seat->picks;
     if (n > 1 && lies_together(picks, n) && run_in_place(batcher, picks, n, NULL) == VULTUS_OK) return;
-    if (n > 1 && !lies_together(picks, n) && run_side_by_side(batcher, n)) return;
+    if (n > 1 && !lies_together(picks, n) && run_side_by_side(batcher, seat, n)) return;
     for (int64_t i = 0; i < n; i++) {
         struct vultus_error error;
         enum vultus_status status = run_in_place(batcher, &picks[i], 1, &error);
-        if (!status || picks[i].order->status) continue;
-        picks[i].order->status = status;
-        picks[i].order->error = error;
+        if (status) leave_failure(batcher, picks[i].order, status, &error);
     }
 }
 
+/* Whether there is work for one more leader. Called with the lock. */
+static bool needs_leader(const struct vt_batcher *batcher) { return batcher->free_seats && batcher->first; }
+
 /* Runs the next batch. Called with the lock, which it lets go meanwhile. */
-static void lead(struct vt_batcher *batcher) {
-    int64_t n = take_items(batcher);
+static void lead(struct vt_batcher *batcher, struct seat *seat) {
+    int64_t n = take_items(batcher, seat->picks);
     if (n == 0) return;
+    if (needs_leader(batcher)) pthread_cond_broadcast(&batcher->finished);
     pthread_mutex_unlock(&batcher->lock);
-    run_batch(batcher, n);
+    run_batch(batcher, seat, n);
     pthread_mutex_lock(&batcher->lock);
     batcher->statistics.sizes[vt_min_i64(n, VT_BATCH_SIZES) - 1]++;
     for (int64_t i = 0; i < n; i++) {
-        struct order *order = batcher->picks[i].order;
+        struct order *order = seat->picks[i].order;
         if (++order->done == order->count) send_on(order->guest);
     }
 }
 
-/* Until the order is done, or this thread is to lead the next batch. Called with the lock and without a place. */
-static bool is_to_lead(struct vt_batcher *batcher, const struct order *order) {
-    while (order->done < order->count && batcher->led) pthread_cond_wait(&batcher->finished, &batcher->lock);
-    if (order->done == order->count) return false;
-    batcher->led = true;
+/* Until the order is done, or this thread is to lead the next batch, from the seat. Called with the lock and without a
+ * place. */
+static struct seat *wait_for_seat(struct vt_batcher *batcher, const struct order *order) {
+    while (order->done < order->count && !needs_leader(batcher)) pthread_cond_wait(&batcher->finished, &batcher->lock);
+    if (order->done == order->count) return NULL;
+    struct seat *seat = batcher->free_seats;
+    batcher->free_seats = seat->next;
     wait_for_company(batcher);
-    return true;
+    return seat;
 }
 
 /*
@@ -292,16 +329,17 @@ enum vultus_status vt_batcher_run(struct vt_batcher *batcher, const void *const 
     batcher->waiting_items += count;
     pthread_cond_signal(&batcher->arrival);
     while (order.done < order.count) {
-        bool aside = (batcher->led || expects_company(batcher)) && vt_pool_step_aside(pool);
-        bool leads = is_to_lead(batcher, &order);
+        bool aside = (!needs_leader(batcher) || expects_company(batcher)) && vt_pool_step_aside(pool);
+        struct seat *seat = wait_for_seat(batcher, &order);
         if (aside) {
             pthread_mutex_unlock(&batcher->lock);
             vt_pool_step_back(pool, aside);
             pthread_mutex_lock(&batcher->lock);
         }
-        if (!leads) break;
-        lead(batcher);
-        batcher->led = false;
+        if (!seat) break;
+        lead(batcher, seat);
+        seat->next = batcher->free_seats;
+        batcher->free_seats = seat;
         pthread_cond_broadcast(&batcher->finished);
     }
     pthread_mutex_unlock(&batcher->lock);

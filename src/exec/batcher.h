@@ -12,10 +12,10 @@
 
 /*
  * Puts the items of callers that come at the same time into common batches. There is no thread of its own: one of the
- * waiting callers leads a batch, the others sleep until their items are done. A caller that is alone runs at once; a
- * leader waits for others only while some are known to be on their way (vt_batcher_expect), and never longer than the
- * delay. Items are taken from the callers in turn, one of each, so a caller with many does not hold up one with few.
- * Thread-safe, except for destroying it.
+ * waiting callers leads a batch (or several do, where that many run at the same time), the others sleep until their
+ * items are done. A caller that is alone runs at once; a leader waits for others only while some are known to be on
+ * their way (vt_batcher_expect), and never longer than the delay. Items are taken from the callers in turn, one of
+ * each, so a caller with many does not hold up one with few. Thread-safe, except for destroying it.
  */
 struct vt_batcher;
 
@@ -30,6 +30,7 @@ struct vt_batcher_options {
     void *context;
     int64_t most_items;     /* of a batch; at least 1 */
     uint32_t most_delay_us; /* that a leader waits for expected callers; 0: it does not */
+    int leaders;            /* batches that run at the same time; 0: one */
     struct vt_pool *pool;   /* whose places callers step aside from while they wait; NULL: none */
     uint32_t n_inputs, n_outputs;
     const size_t *input_bytes; /* of one item of each; copied */

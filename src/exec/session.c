@@ -7,13 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/devices.h"
 #include "base/cpu.h"
 #include "base/log.h"
 
 /* Executables that no run uses at the moment are linked through `next`. */
 struct slot {
     struct vt_executable *executable;
+    int device; /* index of those in use */
     struct slot *next;
+};
+
+struct device {
+    int running; /* runs on it at the moment */
+    bool lost;   /* it failed while others were left */
 };
 
 struct vt_engine {
@@ -22,7 +29,9 @@ struct vt_engine {
     struct vt_pool *pool;
     struct vt_batcher *batcher; /* NULL: every run is by itself */
     pthread_mutex_t lock;
-    struct slot *idle; /* under lock; last in, first out, so that warm workspaces are used again */
+    struct slot *idle;      /* under lock; last in, first out, so that warm workspaces are used again */
+    struct device *devices; /* under lock */
+    int n_devices, n_lost;
     struct vt_engine *fallback;
     _Atomic bool failed;             /* the fallback runs everything; set once, after `failure` is written */
     char failure[VULTUS_ERROR_TEXT]; /* under lock until then */
@@ -73,17 +82,43 @@ static enum vultus_status check_ranks(const struct vt_plan *plan, struct vultus_
     return VULTUS_OK;
 }
 
-static struct slot *new_slot(const struct vt_engine *engine, struct vultus_error *error) {
+static struct slot *new_slot(const struct vt_engine *engine, int device, struct vultus_error *error) {
     struct slot *slot = calloc(1, sizeof *slot);
     if (!slot) {
         vt_fail_memory(error, "an engine's slot", sizeof *slot);
         return NULL;
     }
-    if (engine->backend->create(engine->plan, engine->pool, &slot->executable, error)) {
+    slot->device = device;
+    if (engine->backend->create(engine->plan, engine->pool, device, &slot->executable, error)) {
         free(slot);
         return NULL;
     }
     return slot;
+}
+
+/* An executable on every device: one that takes no plans is found out now. */
+static enum vultus_status make_slots(struct vt_engine *engine, struct vultus_error *error) {
+    engine->n_devices = engine->backend->devices ? engine->backend->devices() : 1;
+    engine->devices = calloc((size_t)engine->n_devices, sizeof *engine->devices);
+    if (!engine->devices) return vt_fail_memory(error, "an engine's devices", sizeof *engine->devices);
+    for (int d = engine->n_devices - 1; d >= 0; d--) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        struct slot *slot = new_slot(engine, d, &failure);
+        if (!slot) return vt_fail(error, failure.status, "%s", failure.text);
+        slot->next = engine->idle;
+        engine->idle = slot;
+    }
+    return VULTUS_OK;
+}
+
+static void release_slots(struct vt_engine *engine) {
+    while (engine->idle) {
+        struct slot *slot = engine->idle;
+        engine->idle = slot->next;
+        engine->backend->destroy(slot->executable);
+        free(slot);
+    }
+    free(engine->devices);
 }
 
 enum vultus_status vt_engine_create(
@@ -98,10 +133,11 @@ enum vultus_status vt_engine_create(
     struct vt_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return vt_fail_memory(error, "an engine", sizeof *engine);
     *engine = (struct vt_engine){.plan = plan, .backend = backend, .pool = pool};
-    struct vultus_error failure = {VULTUS_OK, ""};
-    if (!(engine->idle = new_slot(engine, &failure))) {
+    status = make_slots(engine, error);
+    if (status) {
+        release_slots(engine);
         free(engine);
-        return vt_fail(error, failure.status, "%s", failure.text);
+        return status;
     }
     pthread_mutex_init(&engine->lock, NULL);
     *out = engine;
@@ -112,12 +148,7 @@ void vt_engine_destroy(struct vt_engine *engine) {
     if (!engine) return;
     vt_batcher_destroy(engine->batcher);
     vt_engine_destroy(engine->fallback);
-    while (engine->idle) {
-        struct slot *slot = engine->idle;
-        engine->idle = slot->next;
-        engine->backend->destroy(slot->executable);
-        free(slot);
-    }
+    release_slots(engine);
     pthread_mutex_destroy(&engine->lock);
     vt_plan_destroy(engine->plan);
     free(engine);
@@ -185,20 +216,81 @@ static void give_up_backend(struct vt_engine *engine, const struct vultus_error 
             failure->text);
 }
 
-static enum vultus_status run_here(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
-    int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
-    struct vultus_error failure = {VULTUS_OK, ""};
+/* ---------------------------------------------------------------- devices */
+
+/* The one with the fewest runs of those that are left. Called with the lock. */
+static int next_device(const struct vt_engine *engine) {
+    int best = -1;
+    for (int d = 0; d < engine->n_devices; d++)
+        if (!engine->devices[d].lost && (best < 0 || engine->devices[d].running < engine->devices[best].running))
+            best = d;
+    return best;
+}
+
+static struct slot *take_idle(struct vt_engine *engine, int device) {
+    struct slot **link = &engine->idle;
+    while (*link && (*link)->device != device) link = &(*link)->next;
+    struct slot *slot = *link;
+    if (slot) *link = slot->next;
+    return slot;
+}
+
+/* The last one stays: there is no other that could do what it does not. False: the run is to be made elsewhere. */
+static bool is_last_device(struct vt_engine *engine, int device, const struct vultus_error *failure) {
     pthread_mutex_lock(&engine->lock);
-    struct slot *slot = engine->idle;
-    if (slot) engine->idle = slot->next;
+    bool first = !engine->devices[device].lost, last = first && engine->n_lost + 1 == engine->n_devices;
+    if (first && !last) {
+        engine->devices[device].lost = true;
+        engine->n_lost++;
+    }
+    int left = engine->n_devices - engine->n_lost;
     pthread_mutex_unlock(&engine->lock);
-    if (!slot && !(slot = new_slot(engine, &failure))) return vt_fail(error, failure.status, "%s", failure.text);
-    enum vultus_status status = engine->backend->run(slot->executable, inputs, outputs, batch, profile, error);
+    if (first && !last)
+        vt_log(VT_LOG_WARN, "device %d failed and is not used any more, %d of %d go on with %s: %s",
+            vt_devices_in_use()->ordinals[device], left, engine->n_devices,
+            engine->plan->model.name ? engine->plan->model.name : "the network", failure->text);
+    return last;
+}
+
+static enum vultus_status run_on_device(struct vt_engine *engine, int *device, const void *const *inputs,
+    void *const *outputs, int64_t batch, struct vt_step_profile *profile, struct vultus_error *failure) {
     pthread_mutex_lock(&engine->lock);
-    slot->next = engine->idle;
-    engine->idle = slot;
+    *device = next_device(engine);
+    engine->devices[*device].running++;
+    struct slot *slot = take_idle(engine, *device);
+    pthread_mutex_unlock(&engine->lock);
+    if (!slot) slot = new_slot(engine, *device, failure);
+    enum vultus_status status = failure->status;
+    if (slot) {
+        bool aside = engine->backend->elsewhere && vt_pool_step_aside(engine->pool);
+        status = engine->backend->run(slot->executable, inputs, outputs, batch, profile, failure);
+        vt_pool_step_back(engine->pool, aside);
+    }
+    pthread_mutex_lock(&engine->lock);
+    engine->devices[*device].running--;
+    if (slot) {
+        slot->next = engine->idle;
+        engine->idle = slot;
+    }
     pthread_mutex_unlock(&engine->lock);
     return status;
+}
+
+static bool is_the_device(enum vultus_status status) {
+    return status == VULTUS_ERROR_BACKEND || status == VULTUS_ERROR_MEMORY;
+}
+
+/* A device that fails is taken out, and another one makes the run; the last one's failure is the back end's. */
+static enum vultus_status run_here(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
+    int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
+    for (;;) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        int device;
+        enum vultus_status status = run_on_device(engine, &device, inputs, outputs, batch, profile, &failure);
+        if (!status) return VULTUS_OK;
+        if (!is_the_device(status) || is_last_device(engine, device, &failure))
+            return vt_fail(error, status, "%s", failure.text);
+    }
 }
 
 static enum vultus_status run_alone(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
@@ -208,8 +300,7 @@ static enum vultus_status run_alone(struct vt_engine *engine, const void *const 
     if (!atomic_load(&engine->failed)) {
         struct vultus_error failure = {VULTUS_OK, ""};
         enum vultus_status status = run_here(engine, inputs, outputs, batch, NULL, &failure);
-        if (status != VULTUS_ERROR_BACKEND && status != VULTUS_ERROR_MEMORY)
-            return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
+        if (!is_the_device(status)) return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
         give_up_backend(engine, &failure);
     }
     return run_here(engine->fallback, inputs, outputs, batch, NULL, error);
@@ -248,6 +339,27 @@ struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, in
     return batched(&plan->values[plan->outputs[i]], plan->output_has_batch_axis[i], batch);
 }
 
+double vt_engine_peak_flops(const struct vt_engine *engine) {
+    return engine->backend->peak_flops(engine->pool, engine->plan->key.precision);
+}
+
+/* Nobody runs yet: each device's executable is idle. */
+static enum vultus_status reserve(struct vt_engine *engine, int64_t batch, struct vultus_error *error) {
+    const struct vt_plan *plan = engine->plan;
+    size_t workspace = 0;
+    if (!engine->backend->reserve) return VULTUS_OK;
+    for (struct slot *slot = engine->idle; slot; slot = slot->next) {
+        struct vultus_error failure = {VULTUS_OK, ""};
+        if (engine->backend->reserve(slot->executable, batch, &failure))
+            return vt_fail(error, failure.status, "%s", failure.text);
+        workspace = engine->backend->workspace_bytes(slot->executable);
+    }
+    vt_log(VT_LOG_INFO, "memory of %s on %s: %.1f MiB of weights, %.1f MiB for batches of up to %lld, on each of %d %s",
+        plan->model.name ? plan->model.name : "the network", plan->key.backend, (double)plan->weights_bytes / 0x1p20,
+        (double)workspace / 0x1p20, (long long)batch, engine->n_devices, engine->n_devices == 1 ? "device" : "devices");
+    return VULTUS_OK;
+}
+
 enum vultus_status vt_engine_share_batches(
     struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error) {
     const struct vt_plan *plan = engine->plan;
@@ -265,12 +377,14 @@ enum vultus_status vt_engine_share_batches(
         .context = engine,
         .most_items = all ? plan->max_batch : most_items,
         .most_delay_us = most_delay_us,
+        .leaders = engine->n_devices,
         .pool = engine->pool,
         .n_inputs = plan->n_inputs,
         .n_outputs = plan->n_outputs,
         .input_bytes = input_bytes,
         .output_bytes = output_bytes};
-    return vt_batcher_create(&options, &engine->batcher, error);
+    enum vultus_status status = reserve(engine, options.most_items, error);
+    return status ? status : vt_batcher_create(&options, &engine->batcher, error);
 }
 
 struct vt_batcher *vt_engine_batcher(const struct vt_engine *engine) {

@@ -30,7 +30,8 @@ enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *in
 
 /*
  * From then on runs without a profile that come at the same time share batches of up to most_items (0: all that the
- * plan allows), as exec/batcher.h says. To be called before the first run.
+ * plan allows), as exec/batcher.h says. To be called before the first run. A back end with memory of its own reserves
+ * what they take now, on each device, and the log is told how much.
  */
 enum vultus_status vt_engine_share_batches(
     struct vt_engine *engine, int64_t most_items, uint32_t most_delay_us, struct vultus_error *error);
@@ -47,6 +48,9 @@ enum vultus_status vt_engine_set_fallback(
 const char *vt_engine_backend(const struct vt_engine *engine);
 /* Why the plan's own back end was given up; NULL: it was not. Lives as long as the engine. Thread-safe. */
 const char *vt_engine_failure(const struct vt_engine *engine);
+
+/* vt_backend.peak_flops of what the plan is for. */
+double vt_engine_peak_flops(const struct vt_engine *engine);
 
 /* Shape of input / output i for a batch (dims filled, data NULL). */
 struct vt_tensor vt_engine_input(const struct vt_engine *engine, uint32_t i, int64_t batch);

@@ -74,8 +74,8 @@ struct vt_step_params {
     int32_t perm[VT_MAX_RANK];
 };
 
-/* The tactic for up to max_batch items that go through the step together; all choices of a step belong to one numerical
- * class. */
+/* The tactic for up to max_batch items that go through the step together. Choices of a step belong to one numerical
+ * class, unless the back end mixes them (vt_backend_builder). */
 struct vt_tactic_choice {
     int64_t max_batch;
     const char *tactic;

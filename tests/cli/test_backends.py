@@ -78,7 +78,7 @@ def test_modules_that_are_none(vultus, gpu, tmp_path):
     text = tmp_path / 'text.so'
     text.write_text('hello')
     for module, part in {'other_build': 'libmodule_other_build.so is of build 0.0.9-123456789abc, this program is ', 'no_build': 'build unknown',
-                         'other_version': 'has no vultus_backend_module_1', text: 'cannot be loaded: text.so: ',
+                         'other_version': 'has no vultus_backend_module_2', text: 'cannot be loaded: text.so: ',
                          tmp_path / 'absent.so': 'cannot be loaded: absent.so: '}.items():
         reason = named(doctor(vultus, environment=gpu(module=module))['backends'], 'cuda')['reason']
         assert part in reason and str(tmp_path) not in reason
@@ -117,7 +117,7 @@ def test_a_gpu(vultus, gpu):
     seen = about['nvidia']['cuda']
     assert seen['cuda_version'] == '12.4' and seen['reason'] == ''
     assert seen['devices'] == [{'index': 0, 'name': 'NVIDIA H100 80GB', 'compute_capability': '9.0', 'arch': 'sm90', 'memory': 80 * GIB,
-                                'memory_free': 79 * GIB, 'reason': ''}]
+                                'memory_free': 79 * GIB, 'used': True, 'reason': ''}]
     for part in ('name NVIDIA H100 80GB', 'arch sm90', 'celsius 41'):
         assert part in vultus('doctor', environment=gpu()).out
 
@@ -126,6 +126,26 @@ def test_the_second_gpu(vultus, gpu):
     about = doctor(vultus, environment=gpu('two'))
     assert named(about['backends'], 'cuda')['arch'] == 'sm90'
     assert [device['reason'][:20] for device in about['nvidia']['cuda']['devices']] == ['device 0, Tesla V100', '']
+
+
+def test_several_gpus(vultus, gpu):
+    def devices(text, kind='pair'):
+        about = doctor(vultus, '--backends', 'cuda,cpu', '--devices', text, environment=gpu(kind))
+        return named(about['backends'], 'cuda'), [device['used'] for device in about['nvidia']['cuda']['devices']]
+    assert devices('auto')[1] == [True, False] and devices('1')[1] == [False, True] and devices(' 1 , 0')[1] == [True, True]
+    assert devices('1', 'two')[0]['usable'] and devices('auto', 'two')[1] == [False, True]
+    for text, kind, reason in (
+            ('0,2', 'pair', 'device 2 was asked for, and the NVIDIA driver shows 2, from 0 on'),
+            ('1,0', 'two', 'device 0, Tesla V100, has compute capability 7.0, and at least 7.5 is needed'),
+            ('0,1', 'unlike', 'device 1, NVIDIA H100 80GB, is sm80, and device 0, NVIDIA H100 80GB, is sm90: a plan runs on one architecture')):
+        cuda, used = devices(text, kind)
+        assert not cuda['usable'] and reason in cuda['reason'] and used == [False, False]
+
+
+@pytest.mark.parametrize('devices', ['gpu', '0,', ',1', '0,0', '-1', '64', '0;1'])
+def test_wrong_devices(vultus, devices):
+    assert 'it takes auto, or different numbers from 0 to 63' in vultus.fails('doctor', '--devices', devices)
+    assert 'different numbers' in vultus.fails('doctor', environment={'VULTUS_DEVICES': devices})
 
 
 def test_a_driver_that_lies(vultus, gpu):
@@ -217,6 +237,19 @@ def test_plans_by_back_end(vultus, gpu, tiny, tmp_path):
     assert 'CUDA 11.8' in vultus.fails('bench', ours['path'], environment=gpu('old')).splitlines()[-1]
     assert json.loads(vultus('info', ours['path'], '--json').out)['key']['arch'] == 'sm90'
     assert 'the plan\'s arch is sm90, and NVIDIA H100 80GB is sm80; build' in vultus.fails('bench', ours['path'], environment=gpu('sm80'))
+
+
+def test_a_lost_gpu_of_two(vultus, gpu, tiny, tmp_path):
+    """The other goes on, until it is lost, too."""
+    command = 'bench', tiny, '--quiet', '--seconds', '0.001', '--plans', tmp_path, '--devices', '0,1'
+    done = vultus(*command, '--log', 'debug', environment=gpu('pair'))
+    assert [line for line in done.err.splitlines() if 'on device' in line][-2:] == [
+        f'vultus: debug: an executable on device {device}' for device in (1, 0)]
+    done = vultus(*command, environment=gpu('pair', VULTUS_FAKE_MODULE='run', VULTUS_FAKE_LOST='0', VULTUS_FAKE_RUNS='1'))
+    assert float(done.out) > 0
+    assert done.err.count('device 0 failed and is not used any more, 1 of 2 go on with tiny: the GPU has fallen off the bus') == 1
+    done = vultus(*command, code=1, environment=gpu('pair', VULTUS_FAKE_MODULE='run', VULTUS_FAKE_RUNS='1'))
+    assert done.err.count('is not used any more') == 1 and done.err.splitlines()[-1] == 'vultus: the GPU has fallen off the bus'
 
 
 @pytest.mark.parametrize('command', [['build'], ['bench', '--quiet'], ['compare']])

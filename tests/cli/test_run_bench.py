@@ -188,3 +188,55 @@ def test_bench_of_a_batch_over_the_default(vultus, tiny):
 
 def test_bench_of_a_batch_over_the_plan(vultus, tiny):
     assert '9' in vultus.fails('bench', tiny, *SIZE, '--max-batch', '8', '--batch', '9', '--seconds', '0.01')
+
+
+# ---------------------------------------------------------------- back ends beside each other
+
+COMPARE = ['bench', '--compare-backends', '--seconds', '0.001', *SIZE]
+
+
+def rows(text):
+    """Cells of the lines of its tables."""
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if line.startswith('|') and '---' not in line]
+
+
+def test_compare_backends(vultus, gpu, tiny, tmp_path):
+    """The GPU's times against the processor's, and all batch sizes; what is missing says why."""
+    command = *COMPARE, tiny, '--plans', tmp_path, '--batch', '1,3'
+    done = vultus(*command, '--json', environment=gpu())
+    about = json.loads(done.out)
+    lanes = {(lane['backend'], lane['precision']): lane for lane in about['backends']}
+    assert list(lanes) == [('tensorrt', 'fp16'), ('cuda', 'fp16'), ('cuda', 'fp32'), ('cpu', 'fp32')]
+    assert [lane['usable'] for lane in lanes.values()] == [False, False, True, True]
+    assert lanes['tensorrt', 'fp16']['reason'] == 'this build does not include it'
+    assert 'precision fp16 is not one that back end cuda builds' in lanes['cuda', 'fp16']['reason']
+    ours, theirs = lanes['cpu', 'fp32'], lanes['cuda', 'fp32']
+    assert theirs['device'] == 'NVIDIA H100 80GB' and [r['batch'] for r in theirs['results']] == [1, 3]
+    for mine, other in zip(ours['results'], theirs['results']):
+        assert mine['speedup'] == 1 and mine['runs'] >= 5 and mine['mean_ms'] > 0
+        assert other['speedup'] == pytest.approx(mine['p50_ms'] / other['p50_ms'], rel=0.2)
+    text = vultus(*command, environment=gpu()).out
+    backends, batches = rows(text[:text.index('Medians')]), rows(text[text.index('Medians'):])
+    assert backends[0] == ['Back end', 'Average time', 'Individual times', 'Speedup']
+    assert [row[0][:9] for row in backends[1:]] == ['cuda fp32', 'cpu fp32,'] and backends[2][3] == '1.00x'
+    assert all(len(row[2].split(',')) == 5 for row in backends[1:])
+    assert batches[0] == ['Batch size', 'cuda fp32 (ms)', 'cpu fp32 (ms)', 'Speedup'] and [row[0] for row in batches[1:]] == ['1', '3']
+    assert 'tensorrt fp16: this build does not include it' in text
+
+
+def test_compare_backends_without_a_gpu(vultus, gpu, tiny, tmp_path):
+    text = vultus(*COMPARE, tiny, '--plans', tmp_path, environment=gpu('none')).out
+    assert text.count('the NVIDIA driver finds no device on this machine') == 1
+    assert [row[0] for row in rows(text[text.index('Medians'):])] == ['Batch size', '1', '8', '32']
+
+
+def test_compare_backends_of_a_failing_gpu(vultus, gpu, tiny, tmp_path):
+    """One that fails while it is timed is a reason, too."""
+    command = *COMPARE, tiny, '--plans', tmp_path, '--precision', 'fp32', '--batch', '1'
+    text = vultus(*command, environment=gpu(VULTUS_FAKE_MODULE='run')).out
+    assert 'the GPU has fallen off the bus' in text and len(rows(text[text.index('Medians'):])) == 2
+
+
+def test_compare_backends_of_a_plan(vultus, tiny, tmp_path):
+    path = json.loads(vultus('build', tiny, '--json', '--plans', tmp_path).out)['path']
+    assert 'takes an ONNX model' in vultus.fails('bench', '--compare-backends', path)

@@ -38,7 +38,7 @@ def test_help_of_a_command(vultus, root, command):
     assert text.startswith(f'usage: vultus {command} ')
     section = re.search(rf'^## vultus {command}\b.*?(?=^## |\Z)', (root / 'docs/cli.md').read_text(), re.M | re.S)
     assert section, f'docs/cli.md has no section on {command}'
-    common = {'--help', '--threads', '--plans', '--models', '--log', '--backends', '--strict'}
+    common = {'--help', '--threads', '--plans', '--models', '--log', '--backends', '--strict', '--devices'}
     assert options_of(text) - common - options_of(section.group()) == set()
     assert all(len(line) <= 120 for line in text.splitlines())
 

@@ -54,10 +54,10 @@ int cuGetErrorString(int result, const char **text) {
 int cuDeviceGetCount(int *count) {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     if (!initialised) return NOT_INITIALISED;
-    *count = pretends("none") || (visible && !*visible) ? 0
-             : pretends("hostile")                      ? 0x7fffffff
-             : pretends("two")                          ? 2
-                                                        : 1;
+    *count = pretends("none") || (visible && !*visible)                  ? 0
+             : pretends("hostile")                                       ? 0x7fffffff
+             : pretends("two") || pretends("pair") || pretends("unlike") ? 2
+                                                                         : 1;
     return SUCCESS;
 }
 
@@ -79,7 +79,8 @@ int cuDeviceGetName(char *name, int size, int device) {
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     int volta = pretends("sm70") || (pretends("two") && device == 0);
     if (pretends("mute")) return UNKNOWN;
-    if (attribute == MAJOR) *value = pretends("hostile") ? -7 : volta ? 7 : pretends("sm80") ? 8 : 9;
+    if (attribute == MAJOR)
+        *value = pretends("hostile") ? -7 : volta ? 7 : pretends("sm80") || (pretends("unlike") && device == 1) ? 8 : 9;
     if (attribute == MINOR) *value = pretends("hostile") ? 0x7fffffff : 0;
     if (attribute == COMPUTE_MODE) *value = pretends("prohibited") ? MODE_PROHIBITED : 0;
     return SUCCESS;

@@ -168,8 +168,9 @@ static void destroy(struct vt_executable *e) {
     free(e);
 }
 
-static enum vultus_status create(
-    const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error) {
+static enum vultus_status create(const struct vt_plan *plan, struct vt_pool *pool, int device,
+    struct vt_executable **out, struct vultus_error *error) {
+    (void)device;
     struct vt_executable *e = calloc(1, sizeof *e);
     if (!e) return vt_fail_memory(error, "an executable", sizeof *e);
     e->plan = plan;

@@ -73,7 +73,7 @@ const struct vt_cpu_tactic *vt_cpu_tactic_at(size_t i);
 bool vt_cpu_describe_tactic(const char *name, struct vt_tactic_info *info);
 
 /* vt_backend.peak_flops (peak.c). */
-double vt_cpu_peak_flops(struct vt_pool *pool);
+double vt_cpu_peak_flops(struct vt_pool *pool, const char *precision);
 
 /* "onednn 2.6.3", or "" without it. */
 const char *vt_cpu_onednn_version(void);

@@ -43,6 +43,7 @@ static uint32_t required_features(const char *name) {
 
 const struct vt_backend_builder vt_cpu_builder = {
     .planes = VT_LAYOUT_BLOCKED,
+    .batches = {1, 8},
     .block = block,
     .tactics = tactics,
     .packed_bytes = packed_bytes,

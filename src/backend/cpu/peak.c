@@ -60,7 +60,8 @@ static double measure(struct vt_pool *pool) {
     return best;
 }
 
-double vt_cpu_peak_flops(struct vt_pool *pool) {
+double vt_cpu_peak_flops(struct vt_pool *pool, const char *precision) {
+    (void)precision;
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int known_threads; /* of the value remembered; 0: none yet */
     static double known;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every step in plain C. Sums run in double in the order of the weights. VT_STEP_REFERENCE allocates on every call: the
- * reference operators make their outputs in an arena, which dies with the call.
+ * Every step in plain C. Sums run in double in the order of the weights.
  */
 #include <string.h>
 
 #include "backend/cpu/plane.h"
+#include "backend/operator.h"
 #include "base/checked.h"
 
 /* ------------------------------------------------------------ convolution */
@@ -179,61 +179,15 @@ static const struct vt_cpu_tactic gemm_tactic = {.name = "gemm:reference",
 
 /* ------------------------------------------------------------ any operator */
 
-#define MAX_OPERANDS 64
-
-static bool operator_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    if (step->n_inputs > MAX_OPERANDS || step->n_outputs < 1 || step->n_outputs > MAX_OPERANDS) return false;
-    for (uint32_t i = 0; i < step->n_inputs + step->n_outputs; i++) {
-        bool is_input = i < step->n_inputs;
-        const struct vt_plan_value *v =
-            is_input ? vt_cpu_input(plan, step, i) : vt_cpu_output(plan, step, i - step->n_inputs);
-        if (v ? v->layout != VT_LAYOUT_PLAIN : !is_input) return false;
-    }
-    return step->op > VT_OP_NONE && step->op < VT_OP_COUNT;
-}
-
-static struct vt_tensor item_tensor(const struct vt_plan_value *v, const void *data, int64_t item) {
-    struct vt_tensor t = {.dtype = v->dtype, .rank = v->rank};
-    memcpy(t.dims, v->dims, sizeof t.dims);
-    t.data = (uint8_t *)data + (uint64_t)item * vt_cpu_item_bytes(v);
-    return t;
-}
-
-static enum vultus_status keep_output(const struct vt_cpu_call *call, uint32_t i, int64_t item,
-    const struct vt_tensor *made, struct vultus_error *error) {
-    struct vt_tensor wanted = item_tensor(call->out[i], call->out_data[i], item);
-    if (made->dtype != wanted.dtype || vt_tensor_bytes(made) != vt_tensor_bytes(&wanted)) {
-        char got[160], want[160];
-        return vt_fail(error, VULTUS_ERROR_INVALID, "step %s (%s) made %s where the plan says %s", call->step->name,
-            vt_op_info(call->step->op)->name, vt_tensor_describe(made, got, sizeof got),
-            vt_tensor_describe(&wanted, want, sizeof want));
-    }
-    size_t bytes = vt_tensor_bytes(made);
-    if (bytes) memcpy(wanted.data, made->data, bytes);
-    return VULTUS_OK;
-}
-
 static enum vultus_status run_item(const struct vt_cpu_call *call, int64_t item, struct vultus_error *error) {
     const struct vt_plan_step *step = call->step;
-    struct vt_tensor in[MAX_OPERANDS], out[MAX_OPERANDS] = {{0}};
-    const struct vt_tensor *inputs[MAX_OPERANDS];
-    for (uint32_t i = 0; i < step->n_inputs; i++) {
-        inputs[i] = call->in[i] ? &in[i] : NULL;
-        if (call->in[i]) in[i] = item_tensor(call->in[i], call->in_data[i], item);
-    }
-    struct vt_arena arena;
-    vt_arena_init(&arena, 0);
-    struct vt_op_call op = {.op = step->op,
-        .attrs = step->attrs,
-        .inputs = inputs,
-        .n_inputs = step->n_inputs,
-        .outputs = out,
-        .n_outputs = step->n_outputs,
-        .arena = &arena};
-    enum vultus_status status = vt_op_run(&op, error);
-    for (uint32_t i = 0; !status && i < step->n_outputs; i++) status = keep_output(call, i, item, &out[i], error);
-    vt_arena_fini(&arena);
-    return status;
+    const void *in[VT_PLAN_MAX_OPERANDS] = {NULL};
+    void *out[VT_PLAN_MAX_OPERANDS];
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        if (call->in[i]) in[i] = (const uint8_t *)call->in_data[i] + (uint64_t)item * vt_cpu_item_bytes(call->in[i]);
+    for (uint32_t i = 0; i < step->n_outputs; i++)
+        out[i] = (uint8_t *)call->out_data[i] + (uint64_t)item * vt_cpu_item_bytes(call->out[i]);
+    return vt_operator_run(call->plan, step, in, out, error);
 }
 
 static enum vultus_status operator_run(const struct vt_cpu_call *call, struct vultus_error *error) {
@@ -246,7 +200,7 @@ static const struct vt_cpu_tactic operator_tactic = {.name = "reference",
     .class = "reference",
     .last_resort = true,
     .kind = VT_STEP_REFERENCE,
-    .supports = operator_supports,
+    .supports = vt_operator_fits,
     .run = operator_run};
 
 const struct vt_cpu_tactic *const vt_cpu_reference_tactics[] = {&conv_tactic, &gemm_tactic, &operator_tactic, NULL};

@@ -7,6 +7,7 @@
 
 #include "backend/cuda/survey.h"
 #include "backend/module.h"
+#include "base/log.h"
 
 static const char module_file[] = "libvultus_cuda.so";
 
@@ -25,11 +26,21 @@ static void probe(struct vt_backend_report *report) {
     snprintf(report->reason, sizeof report->reason, "%s", cuda.reason);
     if (!cuda.module) return;
     const struct vt_cuda_survey *survey = vt_cuda_survey();
-    const struct vt_cuda_device *device = &survey->devices[survey->chosen];
+    const struct vt_cuda_device *device = &survey->devices[survey->used[0]];
     /* The module knows its own libraries, and what became of the device since. */
     cuda.module->probe(report);
     snprintf(report->arch, sizeof report->arch, "%s", device->arch);
     snprintf(report->device, sizeof report->device, "%s", device->name);
+}
+
+static void take_log(enum vt_log_level level, const char *text) { vt_log(level, "%s", text); }
+
+static enum vultus_status load(
+    const struct vt_cuda_survey *survey, const struct vt_backend **out, struct vultus_error *error) {
+    int ordinals[VT_MOST_DEVICES];
+    for (int i = 0; i < survey->n_used; i++) ordinals[i] = survey->devices[survey->used[i]].ordinal;
+    const struct vt_module_host host = {.log = take_log, .devices = ordinals, .n_devices = survey->n_used};
+    return vt_module_load(cuda.module_path, "cuda", &host, out, error);
 }
 
 static void prepare(void) {
@@ -43,9 +54,9 @@ static void prepare(void) {
     }
     const struct vt_cuda_survey *survey = vt_cuda_survey();
     const struct vt_backend *module;
-    if (survey->chosen < 0) {
+    if (survey->n_used == 0) {
         snprintf(cuda.reason, sizeof cuda.reason, "%s", survey->reason);
-    } else if (vt_module_load(cuda.module_path, "cuda", &module, &error)) {
+    } else if (load(survey, &module, &error)) {
         snprintf(cuda.reason, sizeof cuda.reason, "%.*s", (int)sizeof cuda.reason - 1, error.text);
     } else {
         cuda.module = module;

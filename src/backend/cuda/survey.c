@@ -54,8 +54,8 @@ static int try_context(const struct vt_cuda_driver *driver, int handle, struct v
     return result;
 }
 
-/* UNSUPPORTED says why no kernel can run there. With `other` chosen already no context is tried. */
-static enum vultus_status judge(const struct vt_cuda_driver *driver, int handle, bool other,
+/* UNSUPPORTED says why no kernel can run there. */
+static enum vultus_status judge(const struct vt_cuda_driver *driver, int handle, bool with_context,
     struct vt_cuda_device *device, struct vultus_error *error) {
     const enum vultus_status no = VULTUS_ERROR_UNSUPPORTED;
     const char *name = device->name;
@@ -68,7 +68,7 @@ static enum vultus_status judge(const struct vt_cuda_driver *driver, int handle,
             name, device->major, device->minor, LEAST_MAJOR, LEAST_MINOR);
     if (attribute(driver, VT_CUDA_ATTRIBUTE_COMPUTE_MODE, handle) == VT_CUDA_COMPUTE_MODE_PROHIBITED)
         return vt_fail(error, no, "device %d, %s, is in the compute mode that lets no program use it", ordinal, name);
-    int failure = other ? VT_CUDA_SUCCESS : try_context(driver, handle, device);
+    int failure = with_context ? try_context(driver, handle, device) : VT_CUDA_SUCCESS;
     if (failure == VT_CUDA_SUCCESS) return VULTUS_OK;
     vt_cuda_error_text(driver, failure, text, sizeof text);
     return failure == VT_CUDA_DEVICE_UNAVAILABLE
@@ -91,6 +91,36 @@ static void say_none(struct vt_cuda_survey *survey) {
         snprintf(survey->reason, sizeof survey->reason, "the NVIDIA driver finds no device on this machine");
 }
 
+static bool is_named(const struct vt_device_list *named, int ordinal) {
+    for (int i = 0; i < named->count; i++)
+        if (named->ordinals[i] == ordinal) return true;
+    return false;
+}
+
+/* All of them, in their order, or none. */
+static enum vultus_status use_named(
+    struct vt_cuda_survey *survey, const struct vt_device_list *named, struct vultus_error *error) {
+    const enum vultus_status no = VULTUS_ERROR_UNSUPPORTED;
+    for (int i = 0; i < named->count; i++) {
+        int at = 0;
+        while (at < survey->count && survey->devices[at].ordinal != named->ordinals[i]) at++;
+        survey->n_used = 0; /* until all of them are known to fit */
+        if (at == survey->count)
+            return vt_fail(error, no, "device %d was asked for, and the NVIDIA driver shows %d, from 0 on",
+                named->ordinals[i], survey->count);
+        const struct vt_cuda_device *device = &survey->devices[at], *first = &survey->devices[i ? survey->used[0] : at];
+        if (*device->reason) return vt_fail(error, no, "%s", device->reason);
+        if (strcmp(device->arch, first->arch) != 0)
+            return vt_fail(error, no,
+                "device %d, %s, is %s, and device %d, %s, is %s: a plan runs on one architecture, so devices that are "
+                "used together need the same",
+                device->ordinal, device->name, device->arch, first->ordinal, first->name, first->arch);
+        survey->used[i] = at;
+    }
+    survey->n_used = named->count;
+    return VULTUS_OK;
+}
+
 static void look_at_devices(const struct vt_cuda_driver *driver, struct vt_cuda_survey *survey) {
     int count = 0, result = driver->device_count(&count);
     char text[160];
@@ -100,21 +130,25 @@ static void look_at_devices(const struct vt_cuda_driver *driver, struct vt_cuda_
             vt_cuda_error_text(driver, result, text, sizeof text));
         return;
     }
-    for (int i = 0; result == VT_CUDA_SUCCESS && i < count && i < VT_CUDA_MOST_DEVICES; i++) {
+    const struct vt_device_list *named = vt_devices_in_use();
+    for (int i = 0; result == VT_CUDA_SUCCESS && i < count && i < VT_MOST_DEVICES; i++) {
         struct vt_cuda_device *device = &survey->devices[survey->count];
         int handle = 0;
         *device = (struct vt_cuda_device){.ordinal = i};
         if (driver->device(&handle, i) != VT_CUDA_SUCCESS) continue;
-        survey->count++;
         describe(driver, handle, device);
-        if (judge(driver, handle, survey->chosen >= 0, device, &error))
+        bool wanted = named->count ? is_named(named, i) : survey->n_used == 0;
+        if (judge(driver, handle, wanted, device, &error))
             take_reason(device->reason, &error);
-        else if (survey->chosen < 0)
-            survey->chosen = survey->count - 1;
+        else if (wanted && named->count == 0)
+            survey->used[survey->n_used++] = survey->count;
+        survey->count++;
     }
     if (survey->count == 0)
         say_none(survey);
-    else if (survey->chosen < 0)
+    else if (named->count && use_named(survey, named, &error))
+        take_reason(survey->reason, &error);
+    else if (survey->n_used == 0)
         memcpy(survey->reason, survey->devices[0].reason, sizeof survey->reason);
 }
 
@@ -123,7 +157,6 @@ static struct vt_cuda_survey result;
 static void make(void) {
     struct vt_cuda_driver driver;
     struct vultus_error error;
-    result.chosen = -1;
     enum vultus_status status = vt_cuda_driver_open(&driver, &error);
     result.driver_absent = status == VULTUS_ERROR_NOT_FOUND;
     if (status)

@@ -388,7 +388,7 @@ static void expect_equal_bytes(
     struct vt_executable *executable = NULL;
     struct vultus_error error = {0};
     if (threads > 1) assert_int_equal(vt_pool_create(threads, &pool, &error), VULTUS_OK);
-    if (backend->create(b->plan, pool, &executable, &error)) fail_msg("%s", error.text);
+    if (backend->create(b->plan, pool, 0, &executable, &error)) fail_msg("%s", error.text);
     for (size_t i = 0; i < (test_target.slow ? 2 : sizeof batches / sizeof *batches); i++) {
         run_batch(executable, d, batches[i], out, v->bytes * ITEMS);
         assert_memory_equal(out, reference, v->bytes * (size_t)batches[i]);
@@ -410,7 +410,7 @@ void builder_check(struct plan_builder *b, const struct check *check) {
     const struct vt_plan_value *v = &b->plan->values[b->plan->outputs[0]];
     uint8_t *reference = vt_arena_alloc(&b->arena, v->bytes * ITEMS), *out = vt_alloc_aligned(v->bytes * ITEMS);
     assert_true(reference && out);
-    if (backend->create(b->plan, NULL, &executable, &error)) fail_msg("%s", error.text);
+    if (backend->create(b->plan, NULL, 0, &executable, &error)) fail_msg("%s", error.text);
     run_batch(executable, d, ITEMS, out, v->bytes * ITEMS);
     memcpy(reference, out, v->bytes * ITEMS);
     for (int item = 0; item < ITEMS; item++)

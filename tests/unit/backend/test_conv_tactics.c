@@ -272,7 +272,7 @@ static void test_foreign_packed_weights(void **state) {
         builder_choose(&b, step, tactic, b.plan->max_batch, c.weights);
         builder_finish(&b);
         b.plan->owned_weights[b.plan->values[step->choices[0].packed].offset] ^= 1;
-        assert_int_equal(tested_backend()->create(b.plan, NULL, &executable, &error), VULTUS_ERROR_MISMATCH);
+        assert_int_equal(tested_backend()->create(b.plan, NULL, 0, &executable, &error), VULTUS_ERROR_MISMATCH);
         assert_non_null(strstr(error.text, "packed for another CPU"));
     }
     builder_fini(&b);

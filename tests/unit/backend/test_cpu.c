@@ -24,7 +24,7 @@ static struct vt_plan_step *build_affine(struct plan_builder *b) {
 static void expect_refusal(struct plan_builder *b, enum vultus_status status, const char *part) {
     struct vt_executable *executable = NULL;
     struct vultus_error error = {0};
-    assert_int_equal(vt_backend_find("cpu")->create(b->plan, NULL, &executable, &error), status);
+    assert_int_equal(vt_backend_find("cpu")->create(b->plan, NULL, 0, &executable, &error), status);
     assert_int_equal(error.status, status);
     if (!strstr(error.text, part)) fail_msg("\"%s\" does not say \"%s\"", error.text, part);
     builder_fini(b);
@@ -120,7 +120,7 @@ static void test_workspace_grows_with_the_group_only(void **state) {
     struct vultus_error error;
     build_affine(&b);
     builder_finish(&b);
-    assert_int_equal(backend->create(b.plan, NULL, &executable, &error), VULTUS_OK);
+    assert_int_equal(backend->create(b.plan, NULL, 0, &executable, &error), VULTUS_OK);
     assert_int_equal(backend->workspace_bytes(executable), 0);
     run_affine(executable, &b, 3);
     size_t three = backend->workspace_bytes(executable);
@@ -151,7 +151,7 @@ static void test_profile(void **state) {
     struct vt_step_profile profile[2] = {{0}};
     build_affine(&b);
     builder_finish(&b);
-    assert_int_equal(backend->create(b.plan, NULL, &executable, &error), VULTUS_OK);
+    assert_int_equal(backend->create(b.plan, NULL, 0, &executable, &error), VULTUS_OK);
     float in[128] = {0}, out[128];
     for (int run = 0; run < 100; run++) /* a step may take less than the clock's tick */
         assert_int_equal(
@@ -177,7 +177,7 @@ static void test_choice_by_batch(void **state) {
     builder_choose(&b, step, "gemm:reference", 2, (const float[]){1, 1});
     builder_choose(&b, step, "gemm:reference", 8, (const float[]){10, 10});
     builder_finish(&b);
-    assert_int_equal(backend->create(b.plan, NULL, &executable, &error), VULTUS_OK);
+    assert_int_equal(backend->create(b.plan, NULL, 0, &executable, &error), VULTUS_OK);
     const float ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     for (int batch = 1; batch <= 8; batch++) {
         float out[8];
@@ -230,7 +230,7 @@ static void test_reference_step_of_another_shape(void **state) {
     uint32_t y = builder_plain(&b, VT_STORAGE_OUTPUT, 2, (const int64_t[]){2, 4});
     builder_step(&b, VT_STEP_REFERENCE, &x, 1, y)->op = VT_OP_RELU;
     builder_finish(&b);
-    assert_int_equal(backend->create(b.plan, NULL, &executable, &error), VULTUS_OK);
+    assert_int_equal(backend->create(b.plan, NULL, 0, &executable, &error), VULTUS_OK);
     float in[6] = {0}, out[8];
     assert_int_equal(backend->run(executable, (const void *const[]){in}, (void *const[]){out}, 1, NULL, &error),
         VULTUS_ERROR_INVALID);
@@ -253,7 +253,7 @@ static void test_denormals_are_flushed(void **state) {
         builder_constant(&b, zeros, 4)};
     builder_step(&b, VT_STEP_AFFINE, inputs, 3, builder_blocked(&b, VT_STORAGE_OUTPUT, size, 4, NULL, NULL));
     builder_finish(&b);
-    assert_int_equal(backend->create(b.plan, NULL, &executable, &error), VULTUS_OK);
+    assert_int_equal(backend->create(b.plan, NULL, 0, &executable, &error), VULTUS_OK);
     float out[4];
     assert_int_equal(backend->run(executable, (const void *const[]){(float[4]){1e-10f, 1, 0, 0}}, (void *const[]){out},
                          1, NULL, &error),
@@ -309,9 +309,9 @@ static void test_tactic_descriptions(void **state) {
 static void test_peak(void **state) {
     (void)state;
     const struct vt_backend *cpu = vt_backend_find("cpu");
-    double peak = cpu->peak_flops(NULL);
+    double peak = cpu->peak_flops(NULL, "fp32");
     assert_true(peak > 0 && peak < 1e15);
-    assert_true(cpu->peak_flops(NULL) == peak);
+    assert_true(cpu->peak_flops(NULL, "fp32") == peak);
 }
 
 int main(void) {

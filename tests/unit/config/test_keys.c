@@ -57,6 +57,15 @@ static void a_file(void **state) {
     assert_int_equal(value(VT_KEY_MAX_BATCH)->integer, 8);
 }
 
+static void a_file_with_lists(void **state) {
+    (void)state;
+    assert_int_equal(read_text("devices: [0, 1]\nbackends:\n  - cuda\n  - cpu\ninput_size: [320, 640]\n"), VULTUS_OK);
+    assert_string_equal(value(VT_KEY_DEVICES)->text, "0,1");
+    assert_string_equal(value(VT_KEY_BACKENDS)->text, "cuda,cpu");
+    assert_int_equal(value(VT_KEY_INPUT_SIZE)->width, 320);
+    assert_int_equal(value(VT_KEY_INPUT_SIZE)->height, 640);
+}
+
 static void fails(const char *text, const char *wanted) {
     assert_true(read_text(text) < 0);
     if (!strstr(error.text, wanted)) fail_msg("\"%s\" does not say \"%s\"", error.text, wanted);
@@ -72,6 +81,8 @@ static void wrong_files(void **state) {
     fails("backends: ''\n", "backends is \"\"");
     fails("strict: maybe\n", "on|off");
     fails("- port\n", "some/vultus.yaml:1: the file must be a list of");
+    fails("devices: [[0]]\n", "a list holds words or numbers");
+    fails("devices: {0: 1}\n", "there is no key \"devices.0\"");
     fails("port: [1]\n", "a key's value must be a word or a number");
     fails("a:\n  b:\n    c: 1\n", "must be a word");
     fails("port: {\n", "some/vultus.yaml:");
@@ -134,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_are_what_the_table_says, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_with_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_files, setup, teardown),
         cmocka_unit_test_setup_teardown(stronger_sources_win_in_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(variables_of_insightface_rest, setup, teardown),

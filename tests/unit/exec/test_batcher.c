@@ -19,7 +19,8 @@ enum { WIDTH = 3, MOST = 8 };
 struct doubler {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool held, inside;
+    bool held;
+    int inside;   /* runs at the moment */
     float poison; /* a run with this first number fails; 0: none */
     int64_t sizes[64];
     float firsts[64][MOST]; /* the first number of each item of each run */
@@ -32,10 +33,10 @@ static enum vultus_status run_doubler(
     const float *in = inputs[0];
     float *out = outputs[0];
     pthread_mutex_lock(&d->lock);
-    d->inside = true;
+    d->inside++;
     pthread_cond_broadcast(&d->changed);
     while (d->held) pthread_cond_wait(&d->changed, &d->lock);
-    d->inside = false;
+    d->inside--;
     d->sizes[d->runs] = batch;
     bool poisoned = false;
     for (int64_t i = 0; i < batch; i++) {
@@ -55,12 +56,13 @@ struct fixture {
     struct vt_batcher *batcher;
 };
 
-static struct vt_batcher *make_batcher(struct doubler *doubler, uint32_t delay_us) {
+static struct vt_batcher *make_batcher(struct doubler *doubler, uint32_t delay_us, int leaders) {
     size_t bytes = WIDTH * sizeof(float);
     struct vt_batcher_options options = {.run = run_doubler,
         .context = doubler,
         .most_items = MOST,
         .most_delay_us = delay_us,
+        .leaders = leaders,
         .n_inputs = 1,
         .n_outputs = 1,
         .input_bytes = &bytes,
@@ -75,7 +77,7 @@ static int setup(void **state) {
     if (!f) return -1;
     pthread_mutex_init(&f->doubler.lock, NULL);
     pthread_cond_init(&f->doubler.changed, NULL);
-    f->batcher = make_batcher(&f->doubler, UINT32_MAX);
+    f->batcher = make_batcher(&f->doubler, UINT32_MAX, 1);
     *state = f;
     return 0;
 }
@@ -123,9 +125,9 @@ static void hold(struct doubler *d, bool held) {
     pthread_mutex_unlock(&d->lock);
 }
 
-static void wait_until_inside(struct doubler *d) {
+static void wait_until_inside(struct doubler *d, int runs) {
     pthread_mutex_lock(&d->lock);
-    while (!d->inside) pthread_cond_wait(&d->changed, &d->lock);
+    while (d->inside < runs) pthread_cond_wait(&d->changed, &d->lock);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -186,7 +188,7 @@ static void batches_are_fair(void **state) {
     struct caller callers[2];
     hold(&f->doubler, true);
     start(&callers[0], f->batcher, 1, 3 * MOST);
-    wait_until_inside(&f->doubler); /* with the first of its three batches */
+    wait_until_inside(&f->doubler, 1); /* with the first of its three batches */
     start(&callers[1], f->batcher, 2, 1);
     struct vt_batch_guest guest = {0};
     vt_batcher_expect(f->batcher, &guest); /* 16 items wait, so nobody waits for the guest */
@@ -243,7 +245,7 @@ static void a_dismissed_guest_is_not_waited_for(void **state) {
 
 static void the_delay_ends_waiting(void **state) {
     struct fixture *f = *state;
-    struct vt_batcher *hasty = make_batcher(&f->doubler, 1000);
+    struct vt_batcher *hasty = make_batcher(&f->doubler, 1000, 1);
     struct caller c;
     struct vt_batch_guest guest = {0};
     vt_batcher_expect(hasty, &guest);
@@ -336,6 +338,40 @@ static void crowds_travel_through_two(void **state) {
     }
 }
 
+/* One who comes while a batch runs leads another, and the batches of one who has many run at the same time. */
+static void two_lead(void **state) {
+    struct fixture *f = *state;
+    struct vt_batcher *batcher = make_batcher(&f->doubler, 0, 2);
+    struct caller callers[4];
+    hold(&f->doubler, true);
+    start(&callers[0], batcher, 1, 1);
+    wait_until_inside(&f->doubler, 1);
+    start(&callers[1], batcher, 2, 1);
+    wait_until_inside(&f->doubler, 2);
+    start(&callers[2], batcher, 3, 3 * MOST + 1);
+    start(&callers[3], batcher, 4, 2 * MOST);
+    hold(&f->doubler, false);
+    for (int i = 0; i < 4; i++) pthread_join(callers[i].thread, NULL);
+    for (int i = 0; i < 4; i++) check_outputs(&callers[i]);
+    assert_int_equal(vt_batcher_waiting(batcher), 0);
+    vt_batcher_destroy(batcher);
+}
+
+/* Every caller is told of its own items, whoever led them. */
+static void two_lead_through_failures(void **state) {
+    struct fixture *f = *state;
+    struct vt_batcher *batcher = make_batcher(&f->doubler, 0, 2);
+    struct caller callers[3];
+    f->doubler.poison = 2;
+    for (int i = 0; i < 3; i++) start(&callers[i], batcher, (float)(i + 1), 2 * MOST);
+    for (int i = 0; i < 3; i++) pthread_join(callers[i].thread, NULL);
+    check_outputs(&callers[0]);
+    check_outputs(&callers[2]);
+    assert_int_equal(callers[1].status, VULTUS_ERROR_BACKEND);
+    assert_string_equal(callers[1].error.text, "poisoned");
+    vt_batcher_destroy(batcher);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(alone_runs_at_once, setup, teardown),
@@ -346,6 +382,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_guest_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dismissed_guest_is_not_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(the_delay_ends_waiting, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_lead, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_lead_through_failures, setup, teardown),
         cmocka_unit_test(crowds_travel_through_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

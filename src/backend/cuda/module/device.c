@@ -7,6 +7,8 @@
 #include <cuda_runtime_api.h>
 #include <stdio.h>
 
+#include "base/checked.h"
+
 /* The handles behind the opaque types are pointers already. */
 static cudaStream_t stream_of(struct vt_cuda_stream *stream) { return (cudaStream_t)stream; }
 static cudaEvent_t event_of(const struct vt_cuda_event *event) { return (cudaEvent_t)event; }
@@ -19,19 +21,37 @@ enum vultus_status vt_cuda_check(int code, const char *what, struct vultus_error
         "CUDA failed at %s: %s (%s)", what, cudaGetErrorString((cudaError_t)code), cudaGetErrorName((cudaError_t)code));
 }
 
-enum vultus_status vt_cuda_device_info(struct vt_cuda_device_info *info, struct vultus_error *error) {
+/* 0 for what a device does not tell. */
+static int attribute(enum cudaDeviceAttr which, int device) {
+    int value = 0;
+    if (cudaDeviceGetAttribute(&value, which, device) == cudaSuccess) return value;
+    cudaGetLastError();
+    return 0;
+}
+
+enum vultus_status vt_cuda_device_info(int device, struct vt_cuda_device_info *info, struct vultus_error *error) {
     int count = 0;
     struct cudaDeviceProp properties;
     enum vultus_status status = vt_cuda_check(cudaGetDeviceCount(&count), "counting devices", error);
-    if (!status && count == 0) status = vt_fail(error, VULTUS_ERROR_BACKEND, "there is no CUDA device");
-    if (!status) status = vt_cuda_check(cudaGetDeviceProperties(&properties, 0), "describing device 0", error);
+    if (!status && (device < 0 || device >= count))
+        status = vt_fail(error, VULTUS_ERROR_BACKEND, "there is no CUDA device %d, there are %d", device, count);
+    if (!status) status = vt_cuda_check(cudaGetDeviceProperties(&properties, device), "describing a device", error);
     if (status) return status;
-    *info = (struct vt_cuda_device_info){
-        .major = properties.major, .minor = properties.minor, .memory = properties.totalGlobalMem};
+    *info = (struct vt_cuda_device_info){.major = properties.major,
+        .minor = properties.minor,
+        .memory = properties.totalGlobalMem,
+        .cache = (size_t)vt_max_i64(attribute(cudaDevAttrL2CacheSize, device), 0),
+        .processors = attribute(cudaDevAttrMultiProcessorCount, device),
+        .clock = attribute(cudaDevAttrClockRate, device),
+        .integrated = attribute(cudaDevAttrIntegrated, device) != 0};
     snprintf(info->name, sizeof info->name, "%.*s", (int)sizeof info->name - 1, properties.name);
     status = vt_cuda_check(cudaRuntimeGetVersion(&info->runtime), "asking for the runtime's version", error);
     return status ? status
                   : vt_cuda_check(cudaDriverGetVersion(&info->driver), "asking for the driver's version", error);
+}
+
+enum vultus_status vt_cuda_use(int device, struct vultus_error *error) {
+    return vt_cuda_check(cudaSetDevice(device), "turning to a device", error);
 }
 
 /* ------------------------------------------------------------ memory */
@@ -45,11 +65,17 @@ void vt_cuda_release(void *memory) { cudaFree(memory); }
 
 enum vultus_status vt_cuda_allocate_host(size_t bytes, void **out, struct vultus_error *error) {
     *out = NULL;
-    return bytes ? vt_cuda_check(cudaMallocHost(out, bytes), "allocating pinned memory", error) : VULTUS_OK;
+    return bytes ? vt_cuda_check(cudaHostAlloc(out, bytes, cudaHostAllocMapped), "allocating pinned memory", error)
+                 : VULTUS_OK;
 }
 
 void vt_cuda_release_host(void *memory) {
     if (memory) cudaFreeHost(memory);
+}
+
+enum vultus_status vt_cuda_mapped(void *host, void **device, struct vultus_error *error) {
+    *device = NULL;
+    return host ? vt_cuda_check(cudaHostGetDevicePointer(device, host, 0), "mapping pinned memory", error) : VULTUS_OK;
 }
 
 /* ------------------------------------------------------------ streams */
@@ -75,10 +101,19 @@ void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
 
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
     enum vt_cuda_direction direction, struct vultus_error *error) {
-    bool to_device = direction == VT_CUDA_TO_DEVICE;
-    int code = cudaMemcpyAsync(
-        to, from, bytes, to_device ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream_of(stream));
-    return vt_cuda_check(code, to_device ? "copying to the device" : "copying from the device", error);
+    static const struct {
+        enum cudaMemcpyKind kind;
+        const char *what;
+    } directions[] = {[VT_CUDA_TO_DEVICE] = {cudaMemcpyHostToDevice, "copying to the device"},
+        [VT_CUDA_TO_HOST] = {cudaMemcpyDeviceToHost, "copying from the device"},
+        [VT_CUDA_ON_DEVICE] = {cudaMemcpyDeviceToDevice, "copying on the device"}};
+    return vt_cuda_check(cudaMemcpyAsync(to, from, bytes, directions[direction].kind, stream_of(stream)),
+        directions[direction].what, error);
+}
+
+enum vultus_status vt_cuda_clear(
+    struct vt_cuda_stream *stream, void *memory, size_t bytes, struct vultus_error *error) {
+    return vt_cuda_check(cudaMemsetAsync(memory, 0, bytes, stream_of(stream)), "clearing device memory", error);
 }
 
 /* ------------------------------------------------------------ graphs */

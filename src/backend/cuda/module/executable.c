@@ -1,37 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Plans on a GPU. A batch's inputs go into pinned memory and from there to the device, all steps run, and the outputs
- * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time.
+ * come back the same way: one stream's work, recorded as a graph when a batch size comes for the first time. A GPU
+ * whose memory is the host's reads and writes the pinned memory itself. Operators without a kernel run on the host,
+ * between the graphs of what comes before and behind them.
  */
 #include "backend/cuda/module/tactic.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/cuda/module/prepare.h"
+#include "backend/cuda/module/devices.h"
+#include "backend/cuda/module/host_step.h"
 #include "backend/cuda/module/weights.h"
 #include "base/checked.h"
 #include "config.h"
 
 /* Larger batches go through the network in parts. */
 #define MOST_TOGETHER 1024
-#define GRAPHS 8
+/* Recorded batch sizes that are kept: as many as a server's batches have. */
+#define RECORDINGS 64
 
-struct recorded {
+/* A batch size's graphs, one for each part. */
+struct recording {
     int64_t batch;
-    struct vt_cuda_graph *graph;
+    struct vt_cuda_graph **graphs;
 };
 
 /* An input or output: where it is on the device, and in pinned memory, per item of the batch. */
 struct binding {
     uint64_t bytes;  /* of one item */
-    uint64_t offset; /* from the end of the activations */
+    uint64_t offset; /* from the first binding */
 };
 
 struct vt_executable {
     const struct vt_plan *plan;
+    int device;            /* an ordinal */
+    bool integrated;       /* the bindings are not copied */
     struct vt_arena arena; /* of the tables below */
     struct vt_cuda_step *steps;
     struct binding *inputs, *outputs;
@@ -39,51 +45,21 @@ struct vt_executable {
     struct vt_cuda_weights *weights;
     struct vt_cuda_stream *stream;
     struct vt_cuda_event **events; /* n_steps + 1, once a run was profiled */
-    uint8_t *device, *host;        /* activations and bindings; bindings */
+    uint8_t *memory, *host;        /* the device's; pinned: the bindings for the host */
+    uint8_t *bindings;             /* behind the activations in the device's, or the pinned ones as it sees them */
     int64_t capacity;              /* items that these hold */
-    struct recorded graphs[GRAPHS];
-    size_t next_graph;
+    uint32_t *part_ends; /* the steps of each part end before that one, which the host runs, or with the plan */
+    uint32_t n_parts;
+    size_t staging_bytes; /* of the host's steps, for one item, behind the pinned bindings */
+    struct recording recordings[RECORDINGS];
+    size_t next_recording;
 };
-
-/* ------------------------------------------------------------ what is here */
-
-static pthread_once_t asked = PTHREAD_ONCE_INIT;
-static struct vt_backend_report report_once;
-static uint32_t features_once;
-
-static void ask(void) {
-    struct vt_cuda_device_info info;
-    struct vultus_error error = {VULTUS_OK, ""};
-    struct vt_backend_report *r = &report_once;
-    if (vt_cuda_device_info(&info, &error)) {
-        snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, error.text);
-        return;
-    }
-    r->usable = true;
-    snprintf(r->arch, sizeof r->arch, "sm%d%d", info.major, info.minor);
-    snprintf(r->device, sizeof r->device, "%.*s", (int)sizeof r->device - 1, info.name);
-    snprintf(r->libraries, sizeof r->libraries, "cuda %d.%d", info.runtime / 1000, info.runtime % 1000 / 10);
-    snprintf(r->reason, sizeof r->reason, "compute capability %d.%d, %zu MiB, driver for CUDA %d.%d", info.major,
-        info.minor, info.memory >> 20, info.driver / 1000, info.driver % 1000 / 10);
-    if (info.major >= 8) features_once |= VT_CUDA_SM80;
-    if (info.major == 9) features_once |= VT_CUDA_SM90A; /* architecture-specific: newer ones lack it */
-}
-
-static void probe(struct vt_backend_report *report) {
-    pthread_once(&asked, ask);
-    *report = report_once;
-}
-
-uint32_t vt_cuda_features(void) {
-    pthread_once(&asked, ask);
-    return features_once;
-}
 
 /* ------------------------------------------------------------ create */
 
 static enum vultus_status check_machine(const struct vt_plan *plan, struct vultus_error *error) {
     struct vt_backend_report here;
-    probe(&here);
+    vt_cuda_probe(&here);
     if (!here.usable) return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan needs a GPU: %s", here.reason);
     if (plan->key.arch[0] && strcmp(plan->key.arch, here.arch) != 0)
         return vt_fail(error, VULTUS_ERROR_MISMATCH, "the plan's arch is %s, this GPU's is %s; build the plan for it",
@@ -120,21 +96,24 @@ static enum vultus_status place_bindings(struct vt_executable *e, struct vultus_
     return VULTUS_OK;
 }
 
-static void forget_graphs(struct vt_executable *e) {
-    for (size_t i = 0; i < GRAPHS; i++) vt_cuda_graph_destroy(e->graphs[i].graph);
-    memset(e->graphs, 0, sizeof e->graphs);
+static void forget_recording(struct vt_executable *e, struct recording *r) {
+    for (uint32_t part = 0; r->graphs && part < e->n_parts; part++) vt_cuda_graph_destroy(r->graphs[part]);
+    free(r->graphs);
+    *r = (struct recording){0};
 }
 
 static void forget_memory(struct vt_executable *e) {
-    forget_graphs(e);
-    vt_cuda_release(e->device);
+    for (size_t i = 0; i < RECORDINGS; i++) forget_recording(e, &e->recordings[i]);
+    vt_cuda_release(e->memory);
     vt_cuda_release_host(e->host);
-    e->device = e->host = NULL;
+    e->memory = e->host = e->bindings = NULL;
     e->capacity = 0;
 }
 
 static void destroy(struct vt_executable *e) {
+    struct vultus_error ignored; /* of a device that is lost, with all that was on it */
     if (!e) return;
+    vt_cuda_use(e->device, &ignored);
     forget_memory(e);
     for (uint32_t i = 0; e->events && i <= e->plan->n_steps; i++) vt_cuda_event_destroy(e->events[i]);
     vt_cuda_stream_destroy(e->stream);
@@ -143,40 +122,68 @@ static void destroy(struct vt_executable *e) {
     free(e);
 }
 
-static enum vultus_status create(
-    const struct vt_plan *plan, struct vt_pool *pool, struct vt_executable **out, struct vultus_error *error) {
+/* Where the host's steps cut the plan. */
+static enum vultus_status divide(struct vt_executable *e, struct vultus_error *error) {
+    uint32_t n_steps = e->plan->n_steps;
+    e->part_ends = vt_arena_alloc_array(&e->arena, (size_t)n_steps + 1, sizeof *e->part_ends);
+    if (!e->part_ends) return vt_fail_memory(error, "an executable's parts", n_steps * sizeof *e->part_ends);
+    for (uint32_t i = 0; i < n_steps; i++) {
+        if (!vt_cuda_is_host_step(&e->steps[i])) continue;
+        size_t bytes = vt_cuda_host_step_bytes(&e->steps[i]);
+        e->part_ends[e->n_parts++] = i;
+        if (bytes > e->staging_bytes) e->staging_bytes = bytes;
+    }
+    e->part_ends[e->n_parts++] = n_steps;
+    return VULTUS_OK;
+}
+
+static enum vultus_status prepare(struct vt_executable *e, struct vultus_error *error) {
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = vt_cuda_prepare(e->plan, &e->arena, &e->steps, error);
+    if (!status) status = divide(e, error);
+    if (!status) status = place_bindings(e, error);
+    if (!status) status = vt_cuda_weights_acquire(e->plan, e->device, &e->weights, error);
+    return status ? status : vt_cuda_stream_create(&e->stream, error);
+}
+
+static enum vultus_status create(const struct vt_plan *plan, struct vt_pool *pool, int device,
+    struct vt_executable **out, struct vultus_error *error) {
     (void)pool; /* the device's own parallelism is all that is used */
+    const struct vt_cuda_device_info *info;
     enum vultus_status status = check_machine(plan, error);
+    if (!status) status = vt_cuda_device_facts(device, &info, error);
     if (status) return status;
     struct vt_executable *e = calloc(1, sizeof *e);
     if (!e) return vt_fail_memory(error, "an executable", sizeof *e);
     e->plan = plan;
+    e->device = vt_cuda_device_ordinal(device);
+    e->integrated = info->integrated;
     vt_arena_init(&e->arena, 0);
-    status = vt_cuda_prepare(plan, &e->arena, &e->steps, error);
-    if (!status) status = place_bindings(e, error);
-    if (!status) status = vt_cuda_weights_acquire(plan, &e->weights, error);
-    if (!status) status = vt_cuda_stream_create(&e->stream, error);
-    if (status) {
+    status = prepare(e, error);
+    if (status)
         destroy(e);
-        return status;
-    }
-    *out = e;
-    return VULTUS_OK;
+    else
+        *out = e;
+    return status;
 }
 
 /* ------------------------------------------------------------ run */
 
 /* Room for `batch` items together; it only ever grows. */
 static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
-    size_t item, device, host;
+    uint64_t arena_bytes = e->plan->arena_bytes;
+    size_t item, pinned, activations, all, host;
     if (batch <= e->capacity) return VULTUS_OK;
-    if (!vt_add_size(e->plan->arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &device) ||
-        !vt_mul_size(e->bindings_bytes, (size_t)batch, &host))
+    if (!vt_add_size(arena_bytes, e->bindings_bytes, &item) || !vt_mul_size(item, (size_t)batch, &all) ||
+        !vt_mul_size(arena_bytes, (size_t)batch, &activations) ||
+        !vt_add_size(e->bindings_bytes, e->staging_bytes, &pinned) || !vt_mul_size(pinned, (size_t)batch, &host))
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items needs more memory than can be addressed",
             (long long)batch);
     forget_memory(e);
-    enum vultus_status status = vt_cuda_allocate(device, (void **)&e->device, error);
+    enum vultus_status status = vt_cuda_allocate(e->integrated ? activations : all, (void **)&e->memory, error);
     if (!status) status = vt_cuda_allocate_host(host, (void **)&e->host, error);
+    if (!status && e->integrated) status = vt_cuda_mapped(e->host, (void **)&e->bindings, error);
+    if (!status && !e->integrated) e->bindings = e->memory + activations;
     if (status)
         forget_memory(e);
     else
@@ -185,7 +192,7 @@ static enum vultus_status reserve(struct vt_executable *e, int64_t batch, struct
 }
 
 static uint8_t *binding_on_device(const struct vt_executable *e, const struct binding *b, int64_t batch) {
-    return e->device + (e->plan->arena_bytes + b->offset) * (uint64_t)batch;
+    return e->bindings + b->offset * (uint64_t)batch;
 }
 
 static void *locate(const struct vt_executable *e, const struct vt_plan_value *v, int64_t batch) {
@@ -195,18 +202,18 @@ static void *locate(const struct vt_executable *e, const struct vt_plan_value *v
     case VT_STORAGE_CONSTANT: return (void *)(vt_cuda_weights_data(e->weights) + v->offset);
     case VT_STORAGE_ARENA: break;
     }
-    return e->device + v->offset * (uint64_t)batch;
+    return e->memory + v->offset * (uint64_t)batch;
 }
 
-static enum vultus_status launch_step(
-    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
-    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
-    uint32_t choice = vt_plan_step_choice(p->step, batch), packed = p->step->choices[choice].packed;
+/* A step's operands on the device; both arrays have VT_PLAN_MAX_OPERANDS entries, all NULL. */
+static struct vt_cuda_call describe_step(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, void **in_data, void **out_data) {
+    uint32_t packed = p->step->choices[vt_plan_step_choice(p->step, batch)].packed;
     for (uint32_t i = 0; i < p->step->n_inputs; i++)
         if (p->in[i]) in_data[i] = locate(e, p->in[i], batch);
     for (uint32_t i = 0; i < p->step->n_outputs; i++)
         if (p->out[i]) out_data[i] = locate(e, p->out[i], batch);
-    struct vt_cuda_call call = {.plan = e->plan,
+    return (struct vt_cuda_call){.plan = e->plan,
         .step = p->step,
         .in = p->in,
         .out = p->out,
@@ -216,13 +223,26 @@ static enum vultus_status launch_step(
         .packed = packed == VT_PLAN_NONE ? NULL : locate(e, &e->plan->values[packed], batch),
         .batch = batch,
         .stream = vt_cuda_stream_native(e->stream)};
-    return vt_cuda_check(p->tactics[choice]->launch(&call), p->step->name, error);
+}
+
+static enum vultus_status launch_step(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
+    struct vt_cuda_call call = describe_step(e, p, batch, in_data, out_data);
+    return vt_cuda_check(p->tactics[vt_plan_step_choice(p->step, batch)]->launch(&call), p->step->name, error);
+}
+
+static enum vultus_status run_on_host(
+    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+    void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
+    struct vt_cuda_call call = describe_step(e, p, batch, in_data, out_data);
+    return vt_cuda_run_host_step(&call, e->stream, e->host + e->bindings_bytes * (uint64_t)e->capacity, error);
 }
 
 static enum vultus_status copy_bindings(struct vt_executable *e, const struct binding *bindings, uint32_t n,
     int64_t batch, enum vt_cuda_direction direction, struct vultus_error *error) {
     enum vultus_status status = VULTUS_OK;
-    for (uint32_t i = 0; !status && i < n; i++) {
+    for (uint32_t i = 0; !status && !e->integrated && i < n; i++) {
         uint8_t *device = binding_on_device(e, &bindings[i], batch);
         uint8_t *host = e->host + bindings[i].offset * (uint64_t)batch;
         size_t bytes = bindings[i].bytes * (size_t)batch;
@@ -232,38 +252,74 @@ static enum vultus_status copy_bindings(struct vt_executable *e, const struct bi
     return status;
 }
 
-/* Events around every step when `timed`. */
-static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
-    enum vultus_status status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
-    if (!status && timed) status = vt_cuda_event_record(e->events[0], e->stream, error);
-    for (uint32_t i = 0; !status && i < e->plan->n_steps; i++) {
+/* Events behind every step when `timed`. */
+static enum vultus_status queue_part(
+    struct vt_executable *e, uint32_t part, int64_t batch, bool timed, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    if (part == 0) status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
+    if (!status && timed && part == 0) status = vt_cuda_event_record(e->events[0], e->stream, error);
+    for (uint32_t i = part ? e->part_ends[part - 1] + 1 : 0; !status && i < e->part_ends[part]; i++) {
         status = launch_step(e, &e->steps[i], batch, error);
         if (!status && timed) status = vt_cuda_event_record(e->events[i + 1], e->stream, error);
     }
-    return status ? status : copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
+    if (status || part + 1 < e->n_parts) return status;
+    return copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
 }
 
-static enum vultus_status record(
-    struct vt_executable *e, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
+/* Between two of the host's steps there may be nothing. */
+static bool is_empty(const struct vt_executable *e, uint32_t part) {
+    uint32_t first = part ? e->part_ends[part - 1] + 1 : 0;
+    bool copies = !e->integrated && (part == 0 || part + 1 == e->n_parts);
+    return first == e->part_ends[part] && !copies;
+}
+
+static enum vultus_status record_part(
+    struct vt_executable *e, uint32_t part, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
     enum vultus_status status = vt_cuda_graph_begin(e->stream, error), ended;
     if (status) return status;
-    status = queue_all(e, batch, false, error);
+    status = queue_part(e, part, batch, false, error);
     ended = vt_cuda_graph_end(e->stream, graph, status ? NULL : error);
     return status ? status : ended;
 }
 
-static enum vultus_status launch_recorded(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
-    for (size_t i = 0; i < GRAPHS; i++)
-        if (e->graphs[i].batch == batch) return vt_cuda_graph_launch(e->graphs[i].graph, e->stream, error);
-    struct recorded fresh = {batch, NULL}, *slot = &e->graphs[e->next_graph++ % GRAPHS];
-    enum vultus_status status = record(e, batch, &fresh.graph, error);
-    if (status) {
-        vt_cuda_graph_destroy(fresh.graph);
-        return status;
+/* The batch size's graphs, recorded when it comes for the first time. */
+static enum vultus_status find_recording(
+    struct vt_executable *e, int64_t batch, struct recording **out, struct vultus_error *error) {
+    for (size_t i = 0; i < RECORDINGS; i++)
+        if (e->recordings[i].batch == batch) {
+            *out = &e->recordings[i];
+            return VULTUS_OK;
+        }
+    struct recording *r = &e->recordings[e->next_recording++ % RECORDINGS];
+    forget_recording(e, r);
+    r->graphs = calloc(e->n_parts, sizeof *r->graphs);
+    if (!r->graphs) return vt_fail_memory(error, "a batch's graphs", e->n_parts * sizeof *r->graphs);
+    enum vultus_status status = VULTUS_OK;
+    for (uint32_t part = 0; !status && part < e->n_parts; part++)
+        if (!is_empty(e, part)) status = record_part(e, part, batch, &r->graphs[part], error);
+    if (status)
+        forget_recording(e, r);
+    else
+        r->batch = batch;
+    *out = r;
+    return status;
+}
+
+/* Part by part, with the host's steps between them. */
+static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
+    struct recording *recording = NULL;
+    enum vultus_status status = timed ? VULTUS_OK : find_recording(e, batch, &recording, error);
+    for (uint32_t part = 0; !status && part < e->n_parts; part++) {
+        uint32_t end = e->part_ends[part];
+        if (timed)
+            status = queue_part(e, part, batch, true, error);
+        else if (recording->graphs[part])
+            status = vt_cuda_graph_launch(recording->graphs[part], e->stream, error);
+        if (!status && part + 1 < e->n_parts) status = run_on_host(e, &e->steps[end], batch, error);
+        if (!status && part + 1 < e->n_parts && timed)
+            status = vt_cuda_event_record(e->events[end + 1], e->stream, error);
     }
-    vt_cuda_graph_destroy(slot->graph);
-    *slot = fresh;
-    return vt_cuda_graph_launch(fresh.graph, e->stream, error);
+    return status;
 }
 
 static enum vultus_status make_events(struct vt_executable *e, struct vultus_error *error) {
@@ -310,7 +366,8 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     if (batch < 1 || batch > VT_PLAN_MAX_BATCH)
         return vt_fail(error, VULTUS_ERROR_LIMIT, "a batch of %lld items cannot be run, 1 to %d can", (long long)batch,
             VT_PLAN_MAX_BATCH);
-    enum vultus_status status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
     if (!status && profile) {
         memset(profile, 0, e->plan->n_steps * sizeof *profile);
         status = make_events(e, error);
@@ -318,7 +375,7 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     for (int64_t first = 0; !status && first < batch; first += MOST_TOGETHER) {
         int64_t count = vt_min_i64(batch - first, MOST_TOGETHER);
         exchange_in(e, inputs, first, count);
-        status = profile ? queue_all(e, count, true, error) : launch_recorded(e, count, error);
+        status = queue_all(e, count, profile != NULL, error);
         if (!status) status = vt_cuda_stream_wait(e->stream, error);
         if (!status) exchange_out(e, outputs, first, count);
         if (!status && profile) status = read_events(e, profile, error);
@@ -326,24 +383,31 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     return status;
 }
 
+/* The memory, and the graphs of as many batch sizes as are kept. */
+static enum vultus_status reserve_batches(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    struct recording *ignored;
+    enum vultus_status status = vt_cuda_use(e->device, error);
+    if (!status) status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
+    for (int64_t size = 1; !status && size <= vt_min_i64(batch, RECORDINGS); size++)
+        status = find_recording(e, size, &ignored, error);
+    return status;
+}
+
 static size_t workspace_bytes(const struct vt_executable *e) {
     return (size_t)e->capacity * (e->plan->arena_bytes + e->bindings_bytes);
 }
 
-/* Unknown: nothing here measures it yet. */
-static double peak_flops(struct vt_pool *pool) {
-    (void)pool;
-    return 0;
-}
-
 const struct vt_backend vt_cuda_module_backend = {
     .name = "cuda",
-    .probe = probe,
+    .probe = vt_cuda_probe,
+    .elsewhere = true,
+    .devices = vt_cuda_device_count,
     .create = create,
     .run = run,
+    .reserve = reserve_batches,
     .workspace_bytes = workspace_bytes,
     .describe_tactic = vt_cuda_describe_tactic,
-    .peak_flops = peak_flops,
+    .peak_flops = vt_cuda_peak_flops,
     .destroy = destroy,
 #if VT_HAVE_COMPILER
     .builder = &vt_cuda_builder,

@@ -12,7 +12,7 @@ extern const struct vt_backend vt_cuda_module_backend;
 
 /* What a tactic may need of a device: bits of vt_plan.required_features. */
 enum vt_cuda_feature { VT_CUDA_SM80 = 1, VT_CUDA_SM90A = 2 };
-/* Those of the device in use, 0 when there is none; asked once. */
+/* Those of the devices in use, 0 when there is none; asked once. */
 uint32_t vt_cuda_features(void);
 
 /* One launch of one step, everything resolved; pointers are the device's, to item 0. */
@@ -37,6 +37,7 @@ struct vt_cuda_tactic {
     const char *class; /* tactics of one step and one class give equal bytes */
     enum vt_step kind;
     uint32_t features; /* vt_cuda_feature bits it needs */
+    bool on_host;      /* by host_step.h instead of a launch */
     bool last_resort;  /* offered only for steps that no tactic before it can run */
     bool (*supports)(const struct vt_plan *plan, const struct vt_plan_step *step);
     size_t (*packed_bytes)(const struct vt_plan *plan, const struct vt_plan_step *step); /* NULL: nothing packed */

@@ -4,10 +4,12 @@
  */
 #include <string.h>
 
+#include "backend/cuda/module/host_step.h"
+#include "backend/cuda/module/measure.h"
 #include "backend/cuda/module/tactic.h"
 
 static const struct vt_cuda_tactic *const *const tables[] = {
-    vt_cuda_wgmma_tactics, vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics};
+    vt_cuda_wgmma_tactics, vt_cuda_conv_tactics, vt_cuda_plane_tactics, vt_cuda_plain_tactics, vt_cuda_host_tactics};
 
 const struct vt_cuda_tactic *vt_cuda_tactic_at(size_t i) {
     for (size_t table = 0; table < sizeof tables / sizeof *tables; table++)
@@ -25,7 +27,7 @@ const struct vt_cuda_tactic *vt_cuda_tactic_find(const char *name) {
 
 bool vt_cuda_describe_tactic(const char *name, struct vt_tactic_info *info) {
     const struct vt_cuda_tactic *tactic = vt_cuda_tactic_find(name);
-    if (tactic) *info = (struct vt_tactic_info){tactic->class, "own"};
+    if (tactic) *info = (struct vt_tactic_info){tactic->class, tactic->on_host ? "reference" : "own"};
     return tactic != NULL;
 }
 
@@ -65,6 +67,9 @@ static uint32_t required_features(const char *name) {
 
 const struct vt_backend_builder vt_cuda_builder = {
     .planes = VT_LAYOUT_CHANNELS_LAST,
+    .batches = {1, 8, 32, 128},
+    .classes_may_mix = true,
+    .clock = &vt_cuda_clock,
     .block = block,
     .tactics = tactics,
     .packed_bytes = packed_bytes,

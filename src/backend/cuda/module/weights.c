@@ -8,6 +8,7 @@
 
 struct vt_cuda_weights {
     const struct vt_plan *plan;
+    int device;
     void *data;
     int users;
     struct vt_cuda_weights *next;
@@ -16,8 +17,7 @@ struct vt_cuda_weights {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vt_cuda_weights *all; /* under lock */
 
-/* Up to the end of the last constant: weights_bytes may say more while tactics are timed. */
-static size_t constant_bytes(const struct vt_plan *plan) {
+size_t vt_cuda_constant_bytes(const struct vt_plan *plan) {
     uint64_t end = 0;
     for (uint32_t i = 0; i < plan->n_values; i++) {
         const struct vt_plan_value *v = &plan->values[i];
@@ -36,11 +36,13 @@ static enum vultus_status upload(struct vt_cuda_weights *w, size_t bytes, struct
     return status;
 }
 
-static enum vultus_status make(const struct vt_plan *plan, struct vt_cuda_weights **out, struct vultus_error *error) {
+static enum vultus_status make(
+    const struct vt_plan *plan, int device, struct vt_cuda_weights **out, struct vultus_error *error) {
     struct vt_cuda_weights *w = calloc(1, sizeof *w);
     if (!w) return vt_fail_memory(error, "a plan's weights", sizeof *w);
     w->plan = plan;
-    enum vultus_status status = upload(w, constant_bytes(plan), error);
+    w->device = device;
+    enum vultus_status status = upload(w, vt_cuda_constant_bytes(plan), error);
     if (status) {
         vt_cuda_release(w->data);
         free(w);
@@ -52,12 +54,12 @@ static enum vultus_status make(const struct vt_plan *plan, struct vt_cuda_weight
 }
 
 enum vultus_status vt_cuda_weights_acquire(
-    const struct vt_plan *plan, struct vt_cuda_weights **out, struct vultus_error *error) {
+    const struct vt_plan *plan, int device, struct vt_cuda_weights **out, struct vultus_error *error) {
     enum vultus_status status = VULTUS_OK;
     pthread_mutex_lock(&lock);
     struct vt_cuda_weights *w = all;
-    while (w && w->plan != plan) w = w->next;
-    if (!w) status = make(plan, &w, error);
+    while (w && (w->plan != plan || w->device != device)) w = w->next;
+    if (!w) status = make(plan, device, &w, error);
     if (!status) w->users++;
     pthread_mutex_unlock(&lock);
     *out = w;

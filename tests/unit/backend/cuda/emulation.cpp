@@ -28,6 +28,9 @@
 extern "C" {
 #include "backend/cuda/module/device.h"
 #include "base/clock.h"
+#include "emulated.h"
+
+struct emulated_gpus emulated_gpus = {1, -1, -1, 0, 0};
 }
 
 dim3 gridDim, blockDim, blockIdx, threadIdx;
@@ -214,7 +217,10 @@ void mma(float sum[4], const __half a[8], const __half b[4]) {
 
 /* ------------------------------------------------------------ streams, which run at once, and graphs */
 
+static thread_local int device_in_use;
+
 struct vt_cuda_stream {
+    int device = device_in_use;
     bool recording = false;
     std::vector<std::function<void()>> recorded;
 };
@@ -228,6 +234,7 @@ struct vt_cuda_event {
 };
 
 static void queue(struct vt_cuda_stream *stream, std::function<void()> work) {
+    if (stream->device != device_in_use) give_up("work for a stream of another device than the thread's");
     if (stream->recording)
         stream->recorded.push_back(work);
     else
@@ -246,12 +253,21 @@ enum vultus_status vt_cuda_check(int code, const char *what, struct vultus_error
                      : vt_fail(error, VULTUS_ERROR_BACKEND, "the emulated GPU failed at %s: %d", what, code);
 }
 
-enum vultus_status vt_cuda_device_info(struct vt_cuda_device_info *info, struct vultus_error *) {
+enum vultus_status vt_cuda_device_info(int device, struct vt_cuda_device_info *info, struct vultus_error *error) {
     *info = {};
+    if (device < 0 || device >= emulated_gpus.count)
+        return vt_fail(error, VULTUS_ERROR_BACKEND, "there is no emulated GPU %d", device);
     strcpy(info->name, "emulated GPU");
     info->major = 8;
     info->memory = (size_t)1 << 30;
+    info->integrated = device == emulated_gpus.integrated;
     return VULTUS_OK;
+}
+
+enum vultus_status vt_cuda_use(int device, struct vultus_error *error) {
+    device_in_use = device;
+    return device < emulated_gpus.count ? VULTUS_OK
+                                        : vt_fail(error, VULTUS_ERROR_BACKEND, "there is no emulated GPU %d", device);
 }
 
 /* Aligned as the device's; zones of a known pattern before and behind show writes outside even without sanitizers. */
@@ -261,6 +277,7 @@ static const unsigned char zone_byte = 0xa5, fresh_byte = 0xff;
 enum vultus_status vt_cuda_allocate(size_t bytes, void **out, struct vultus_error *error) {
     *out = nullptr;
     if (bytes == 0) return VULTUS_OK;
+    emulated_gpus.allocations++;
     unsigned char *whole = (unsigned char *)aligned_alloc(zone, (bytes + 3 * zone - 1) / zone * zone);
     if (!whole) return vt_fail_memory(error, "emulated device memory", bytes);
     memset(whole, zone_byte, zone);
@@ -284,11 +301,17 @@ void vt_cuda_release(void *memory) {
 }
 
 enum vultus_status vt_cuda_allocate_host(size_t bytes, void **out, struct vultus_error *error) {
+    emulated_gpus.allocations++;
     *out = bytes ? malloc(bytes) : nullptr;
     return *out || !bytes ? VULTUS_OK : vt_fail_memory(error, "emulated pinned memory", bytes);
 }
 
 void vt_cuda_release_host(void *memory) { free(memory); }
+
+enum vultus_status vt_cuda_mapped(void *host, void **device, struct vultus_error *) {
+    *device = host;
+    return VULTUS_OK;
+}
 
 enum vultus_status vt_cuda_stream_create(struct vt_cuda_stream **out, struct vultus_error *) {
     *out = new vt_cuda_stream();
@@ -296,12 +319,24 @@ enum vultus_status vt_cuda_stream_create(struct vt_cuda_stream **out, struct vul
 }
 
 void vt_cuda_stream_destroy(struct vt_cuda_stream *stream) { delete stream; }
-enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *, struct vultus_error *) { return VULTUS_OK; }
+enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return stream->device != emulated_gpus.lost
+               ? VULTUS_OK
+               : vt_fail(error, VULTUS_ERROR_BACKEND, "emulated GPU %d is lost", stream->device);
+}
 void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
 
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
-    enum vt_cuda_direction, struct vultus_error *) {
-    queue(stream, [=] { memcpy(to, from, bytes); });
+    enum vt_cuda_direction direction, struct vultus_error *) {
+    queue(stream, [=] {
+        memcpy(to, from, bytes);
+        if (direction != VT_CUDA_ON_DEVICE) emulated_gpus.copied += bytes;
+    });
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_cuda_clear(struct vt_cuda_stream *stream, void *memory, size_t bytes, struct vultus_error *) {
+    queue(stream, [=] { memset(memory, 0, bytes); });
     return VULTUS_OK;
 }
 

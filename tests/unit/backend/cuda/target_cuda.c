@@ -12,7 +12,7 @@ const struct vt_backend *vt_backend_cuda(void) { return &vt_cuda_module_backend;
 __attribute__((constructor)) static void need_a_device(void) {
     struct vt_cuda_device_info info;
     struct vultus_error error;
-    if (!vt_cuda_device_info(&info, &error)) return;
+    if (!vt_cuda_device_info(0, &info, &error)) return;
     fprintf(stderr, "skipped: %s\n", error.text);
     exit(77);
 }
