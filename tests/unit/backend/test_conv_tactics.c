@@ -123,7 +123,7 @@ static bool check_conv(struct conv c, const char *tactic, const char *class, str
     if (fits) {
         builder_choose(&b, step, tactic, b.plan->max_batch, c.weights);
         /* Tensor cores round a plain picture and its weights to 11 bits: half a unit of each number's last place. */
-        float tolerance = c.plain && c.block == test_target.short_block ? 1e-3f : 1e-4f;
+        float tolerance = c.plain && c.block == SHORT_BLOCK ? 1e-3f : 1e-4f;
         builder_check(
             &b, &(struct check){.expect = expect_conv, .context = &c, .tolerance = tolerance, .zero_border = true});
         expect_bytes_of_class(outputs, class, &b);

@@ -37,6 +37,12 @@ static bool tail_fits(const struct vt_plan *plan, const struct vt_plan_step *ste
     return !residual || (vt_cuda_plane_fits(residual) && vt_cuda_same_size(residual, y));
 }
 
+bool vt_cuda_conv_tail_is_simple(const struct vt_tail *tail) {
+    bool first = tail->act1 == VT_ACT_NONE || tail->act1 == VT_ACT_RELU || tail->act1 == VT_ACT_LEAKY_RELU ||
+                 tail->act1 == VT_ACT_PRELU || tail->act1 == VT_ACT_CLIP;
+    return first && (tail->act2 == VT_ACT_NONE || tail->act2 == VT_ACT_RELU || tail->act2 == VT_ACT_CLIP);
+}
+
 bool vt_cuda_conv_planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
     const struct vt_window *w = &step->params.window;
@@ -186,11 +192,14 @@ static const struct vt_cuda_tactic mma = {.name = "conv:mma",
 
 #define STEM_DEPTH 64
 #define STEM_LANES 64
+/* Of a batch of 1024 items pixels are numbered through in 31 bits. */
+#define STEM_PIXELS (1 << 20)
 
 static bool stem_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     if (step->params.window.group != 1 || !picture_fits(plan, step) || vt_cuda_input(plan, step, 3)) return false;
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
-    return x->dims[1] <= STEM_DEPTH && vt_cuda_conv_taps(step) <= STEM_DEPTH &&
+    return vt_cuda_conv_tail_is_simple(&step->params.tail) && y->dims[2] * y->dims[3] <= STEM_PIXELS &&
+           x->dims[1] <= STEM_DEPTH && vt_cuda_conv_taps(step) <= STEM_DEPTH &&
            vt_cuda_conv_taps(step) * x->dims[1] <= STEM_DEPTH && y->dtype == VT_DTYPE_F16 &&
            vt_cuda_lanes(y) <= STEM_LANES;
 }

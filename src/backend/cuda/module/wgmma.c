@@ -37,18 +37,11 @@ static bool window_fits(const struct vt_plan *plan, const struct vt_plan_step *s
     return y->dims[2] * y->dims[3] <= MOST_PIXELS;
 }
 
-/* Factors and bounds: others take too many instructions at the end of a short kernel. */
-static bool tail_fits(const struct vt_tail *tail) {
-    bool first = tail->act1 == VT_ACT_NONE || tail->act1 == VT_ACT_RELU || tail->act1 == VT_ACT_LEAKY_RELU ||
-                 tail->act1 == VT_ACT_PRELU || tail->act1 == VT_ACT_CLIP;
-    return first && (tail->act2 == VT_ACT_NONE || tail->act2 == VT_ACT_RELU || tail->act2 == VT_ACT_CLIP);
-}
-
 static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step, int channels, int parts) {
     if (step->params.window.group != 1 || !vt_cuda_conv_planes_fit(plan, step)) return false;
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
     if (x->dtype != VT_DTYPE_F16 || x->storage == VT_STORAGE_CONSTANT || !window_fits(plan, step)) return false;
-    if (!tail_fits(&step->params.tail)) return false;
+    if (!vt_cuda_conv_tail_is_simple(&step->params.tail)) return false;
     /* Half a tile or more has something to do, and each part at least two stages. */
     if (channels > 32 && vt_cuda_lanes(y) <= channels / 2) return false;
     return parts == 1 || (vt_cuda_conv_taps(step) * tap_depth(x) / depth_of(x) >= 2 * parts &&
@@ -84,40 +77,44 @@ static int launch(const struct vt_cuda_call *call, struct vt_cuda_wgmma_shape sh
     return vt_cuda_launch_conv_wgmma(&conv, &shape, call->stream);
 }
 
+/* `way_`: into how many parts the depth is cut, or twins. Sums of one depth, in one order, are of one class. */
 /* clang-format off */
-#define WGMMA(pixels_, channels_, parts_)                                                                              \
-    static bool supports_##pixels_##x##channels_##x##parts_(                                                           \
+#define WGMMA(pixels_, channels_, way_, parts_, twins_)                                                                \
+    static bool supports_##pixels_##x##channels_##_##way_(                                                             \
         const struct vt_plan *plan, const struct vt_plan_step *step) {                                                 \
         return supports(plan, step, channels_, parts_);                                                                \
     }                                                                                                                  \
-    static int launch_##pixels_##x##channels_##x##parts_(const struct vt_cuda_call *call) {                            \
-        return launch(call, (struct vt_cuda_wgmma_shape){.pixels = pixels_, .channels = channels_, .parts = parts_});  \
+    static int launch_##pixels_##x##channels_##_##way_(const struct vt_cuda_call *call) {                              \
+        return launch(call, (struct vt_cuda_wgmma_shape){                                                              \
+            .pixels = pixels_, .channels = channels_, .parts = parts_, .twins = twins_});                              \
     }                                                                                                                  \
-    static const struct vt_cuda_tactic wgmma_##pixels_##x##channels_##x##parts_ = {                                    \
-        .name = "conv:wgmma-" #pixels_ "x" #channels_ "/" #parts_,                                                     \
+    static const struct vt_cuda_tactic wgmma_##pixels_##x##channels_##_##way_ = {                                      \
+        .name = "conv:wgmma-" #pixels_ "x" #channels_ "/" #way_,                                                       \
         .class = "wgmma/" #parts_,                                                                                     \
         .kind = VT_STEP_CONV,                                                                                          \
         .features = VT_CUDA_SM90A,                                                                                     \
-        .supports = supports_##pixels_##x##channels_##x##parts_,                                                       \
+        .supports = supports_##pixels_##x##channels_##_##way_,                                                         \
         .packed_bytes = packed_bytes,                                                                                  \
         .pack = pack,                                                                                                  \
-        .launch = launch_##pixels_##x##channels_##x##parts_}
+        .launch = launch_##pixels_##x##channels_##_##way_}
 /* clang-format on */
 
-WGMMA(128, 128, 1);
-WGMMA(128, 256, 1);
-WGMMA(128, 64, 1);
-WGMMA(128, 32, 1);
-WGMMA(64, 64, 1);
-WGMMA(64, 32, 1);
-WGMMA(128, 64, 2);
-WGMMA(64, 64, 2);
-WGMMA(128, 64, 4);
-WGMMA(64, 64, 4);
-WGMMA(64, 32, 4);
-WGMMA(64, 64, 8);
-WGMMA(64, 32, 8);
+WGMMA(128, 128, 1, 1, false);
+WGMMA(128, 128, twins, 1, true);
+WGMMA(128, 256, 1, 1, false);
+WGMMA(128, 256, twins, 1, true);
+WGMMA(128, 64, 1, 1, false);
+WGMMA(128, 32, 1, 1, false);
+WGMMA(64, 64, 1, 1, false);
+WGMMA(64, 32, 1, 1, false);
+WGMMA(128, 64, 2, 2, false);
+WGMMA(64, 64, 2, 2, false);
+WGMMA(128, 64, 4, 4, false);
+WGMMA(64, 64, 4, 4, false);
+WGMMA(64, 32, 4, 4, false);
+WGMMA(64, 64, 8, 8, false);
+WGMMA(64, 32, 8, 8, false);
 
-const struct vt_cuda_tactic *const vt_cuda_wgmma_tactics[] = {&wgmma_128x128x1, &wgmma_128x256x1, &wgmma_128x64x1,
-    &wgmma_128x32x1, &wgmma_64x64x1, &wgmma_64x32x1, &wgmma_128x64x2, &wgmma_64x64x2, &wgmma_128x64x4, &wgmma_64x64x4,
-    &wgmma_64x32x4, &wgmma_64x64x8, &wgmma_64x32x8, NULL};
+const struct vt_cuda_tactic *const vt_cuda_wgmma_tactics[] = {&wgmma_128x128_1, &wgmma_128x128_twins, &wgmma_128x256_1,
+    &wgmma_128x256_twins, &wgmma_128x64_1, &wgmma_128x32_1, &wgmma_64x64_1, &wgmma_64x32_1, &wgmma_128x64_2,
+    &wgmma_64x64_2, &wgmma_128x64_4, &wgmma_64x64_4, &wgmma_64x32_4, &wgmma_64x64_8, &wgmma_64x32_8, NULL};

@@ -117,40 +117,27 @@ __device__ inline float4 border4(const vt_cuda_plane &p, int channel) {
     return p.border ? *(const float4 *)(p.border + channel) : all4(0);
 }
 
-template <typename Index>
-__device__ inline void fill_border_by(const vt_cuda_plane &p, Index total, Index pixels, Index part, Index parts) {
-    const Index columns = padded_columns(p), sides = p.pad[1] + p.pad[3], groups = p.lanes / 4;
-    const Index top = p.pad[0] * columns, bottom = p.pad[2] * columns;
-    for (Index i = part; i < total; i += parts) {
-        const Index number = i / groups, channel = (i - number * groups) * 4, item = number / pixels;
-        const Index at = number - item * pixels;
-        Index row, column;
-        if (at < top) {
-            row = at / columns;
-            column = at - row * columns;
-        } else if (at < top + bottom) {
-            row = (at - top) / columns;
-            column = at - top - row * columns;
-            row += p.pad[0] + p.rows;
-        } else {
-            row = (at - top - bottom) / sides;
-            column = at - top - bottom - row * sides;
-            row += p.pad[0];
-            if (column >= (Index)p.pad[1]) column += p.columns;
-        }
-        const int64_t to = (int64_t)item * p.item + ((int64_t)row * columns + column) * p.lanes + channel;
-        store4(p.data, p.half, to, border4(p, (int)channel));
-    }
-}
-
-// Part `part` of `parts` of the border of all items: for kernels whose grids do not walk over it.
+// Part `part` of `parts` of the border of all items: for kernels whose grids do not walk over it. Parts are threads, 32
+// in a row of a warp. In memory an item's border is a run before its first row, one between any two, and one behind the
+// last: a warp takes a run at a time, so that there is nothing to divide by for each element.
 __device__ inline void fill_border(const vt_cuda_plane &p, int64_t batch, int64_t part, int64_t parts) {
-    const int64_t pixels = (int64_t)(p.pad[0] + p.pad[2]) * padded_columns(p) + (int64_t)p.rows * (p.pad[1] + p.pad[3]);
-    const int64_t total = batch * pixels * (p.lanes / 4);
-    if (total + parts <= INT32_MAX) // divisions of 64 bits take a hundred instructions each
-        fill_border_by<uint32_t>(p, (uint32_t)total, (uint32_t)pixels, (uint32_t)part, (uint32_t)parts);
-    else
-        fill_border_by<int64_t>(p, total, pixels, part, parts);
+    const int warp = 32, lane = (int)(part % warp), columns = padded_columns(p), sides = p.pad[1] + p.pad[3];
+    if (sides + p.pad[0] + p.pad[2] == 0) return;
+    const int64_t runs = batch * (p.rows + 1);
+    for (int64_t run = part / warp; run < runs; run += parts / warp) {
+        const int64_t item = run / (p.rows + 1);
+        const int row = (int)(run - item * (p.rows + 1)); // the run is before this one
+        const int from = row == 0 ? 0 : (p.pad[0] + row - 1) * columns + p.pad[1] + p.columns;
+        const int length = row == 0        ? p.pad[0] * columns + p.pad[1]
+                           : row == p.rows ? p.pad[3] + p.pad[2] * columns
+                                           : sides;
+        int channel = lane * 4 % p.lanes;
+        for (int at = from * p.lanes + lane * 4; at < (from + length) * p.lanes; at += warp * 4) {
+            store4(p.data, p.half, item * p.item + at, border4(p, channel));
+            channel += warp * 4;
+            while (channel >= p.lanes) channel -= p.lanes;
+        }
+    }
 }
 
 static inline int64_t border_vectors(const vt_cuda_plane &p, int64_t batch) {
@@ -207,6 +194,34 @@ __device__ inline float finish1(
     float v = act1(t, t.bias ? sum + t.bias[channel] : sum, channel);
     if (residual.data) v += load1(residual.data, residual.half, residual_at);
     return act2(t, v);
+}
+
+// A tail without a choice: a factor below zero, then bounds; the residual; bounds. vt_cuda_conv_tail_is_simple says
+// which are.
+struct simple_tail {
+    float factor, low, high, low2, high2;
+};
+
+static inline simple_tail simple_tail_of(const vt_tail &tail) {
+    const float none = INFINITY;
+    simple_tail t = {1, -none, none, -none, none};
+    if (tail.act1 == VT_ACT_RELU) t.low = 0;
+    if (tail.act1 == VT_ACT_LEAKY_RELU) t.factor = tail.act1_alpha;
+    if (tail.act1 == VT_ACT_CLIP) t.low = tail.act1_alpha, t.high = tail.act1_beta;
+    if (tail.act2 == VT_ACT_RELU) t.low2 = 0;
+    if (tail.act2 == VT_ACT_CLIP) t.low2 = tail.act2_alpha, t.high2 = tail.act2_beta;
+    return t;
+}
+
+// A channel's bias and its factor below zero.
+__device__ inline float bias_of(const vt_cuda_tail &t, int channel) { return t.bias ? t.bias[channel] : 0; }
+__device__ inline float factor_of(const vt_cuda_tail &t, const simple_tail &simple, int channel) {
+    return t.slope && t.what.act1 == VT_ACT_PRELU ? t.slope[channel] : simple.factor;
+}
+
+__device__ inline float finish_simply(const simple_tail &t, float sum, float factor, float residual) {
+    const float v = fminf(fmaxf(sum < 0 ? sum * factor : sum, t.low), t.high) + residual;
+    return fminf(fmaxf(v, t.low2), t.high2);
 }
 
 // ------------------------------------------------------------ a thread for four channels of a pixel

@@ -73,6 +73,7 @@ struct vt_cuda_wgmma_shape {
     int32_t pixels, channels; /* of a block: 64 by 32 or 64, 128 by 32, 64, 128 or 256 */
     int32_t depth;            /* of a stage: 32 or 64 */
     int32_t parts;            /* 1, 2, 4 or 8 blocks share the depth */
+    bool twins;               /* two blocks share the weights' copies; with parts 1, and 128 channels or more */
 };
 int vt_cuda_launch_conv_wgmma(const struct vt_cuda_conv *conv, const struct vt_cuda_wgmma_shape *shape, void *stream);
 

@@ -29,19 +29,29 @@ __device__ static inline void mma(float sum[4], const __half a[8], const __half 
 }
 #endif
 
-// Fragments out of rows of halves in shared memory that keep k side by side: 16 rows of A, and 8 columns of B, each a
-// row of its own.
+struct alignas(4) half2_of_row {
+    __half v[2];
+};
+
+// Fragments out of rows of halves in shared memory that keep k side by side, of an even pitch: 16 rows of A, and 8
+// columns of B, each a row of its own.
 template <int pitch> __device__ static inline void load_a(__half a[8], const __half (*rows)[pitch], int row, int k) {
     const int lane = threadIdx.x % 32, group = row + lane / 4, pair = k + lane % 4 * 2;
     VT_UNROLL
-    for (int i = 0; i < 8; i++) a[i] = rows[group + i / 2 % 2 * 8][pair + i / 4 * 8 + i % 2];
+    for (int i = 0; i < 4; i++) {
+        const half2_of_row two = *(const half2_of_row *)&rows[group + i % 2 * 8][pair + i / 2 * 8];
+        a[2 * i] = two.v[0], a[2 * i + 1] = two.v[1];
+    }
 }
 
 template <int pitch>
 __device__ static inline void load_b(__half b[4], const __half (*columns)[pitch], int column, int k) {
     const int lane = threadIdx.x % 32, group = column + lane / 4, pair = k + lane % 4 * 2;
     VT_UNROLL
-    for (int i = 0; i < 4; i++) b[i] = columns[group][pair + i / 2 * 8 + i % 2];
+    for (int i = 0; i < 2; i++) {
+        const half2_of_row two = *(const half2_of_row *)&columns[group][pair + i * 8];
+        b[2 * i] = two.v[0], b[2 * i + 1] = two.v[1];
+    }
 }
 
 #endif

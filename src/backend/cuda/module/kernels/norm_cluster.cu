@@ -26,6 +26,23 @@ __device__ static inline const half8 *vector_at(const vt_cuda_plane &p, int64_t 
     return (const half8 *)((const __half *)p.data + pixel(p, item, row, column)) + s.vector;
 }
 
+// Hands use(pixel number, eight halves) every vector of the thread; as many as `flying` are on their way at a time.
+enum { flying = 8 };
+template <typename Use>
+__device__ static inline void each_vector(const vt_cuda_plane &p, int64_t item, const slab &s, const Use &use) {
+    if (!s.works) return;
+#pragma unroll 1
+    for (int number = s.first + s.row; number < s.end; number += s.rows * flying) {
+        half8 v[flying];
+        VT_UNROLL
+        for (int i = 0; i < flying; i++)
+            if (number + i * s.rows < s.end) v[i] = *vector_at(p, item, s, number + i * s.rows);
+        VT_UNROLL
+        for (int i = 0; i < flying; i++)
+            if (number + i * s.rows < s.end) use(number + i * s.rows, v[i]);
+    }
+}
+
 // The block's sums per channel to all blocks of the cluster, and there to wait for theirs.
 __device__ static void exchange(cluster_memory &m, const slab &s, int lanes, int round, const float (&of)[8]) {
     for (int i = 0; i < 8; i++) m.sums[threadIdx.x][i] = of[i];
@@ -77,11 +94,10 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
     __syncthreads();
     float pivot[8], sums[8] = {};
     for (int i = 0; i < 8; i++) pivot[i] = s.works ? m.pivot[s.vector * 8 + i] : 0;
-#pragma unroll 4
-    for (int number = s.first + s.row; s.works && number < s.end; number += s.rows) {
-        const half8 v = *vector_at(p.x, item, s, number);
+    each_vector(p.x, item, s, [&](int, const half8 &v) {
+        VT_UNROLL
         for (int i = 0; i < 8; i++) sums[i] += __half2float(v.v[i]) - pivot[i];
-    }
+    });
     cluster_wait(); // every block's barriers are ready
     exchange(m, s, lanes, 0, sums);
     const float count = (float)pixels * (float)size;
@@ -91,14 +107,13 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
         pivot[i] += s.works ? m.shift[s.vector * 8 + i] : 0;
         sums[i] = 0;
     }
-#pragma unroll 4
-    for (int number = s.first + s.row; s.works && number < s.end; number += s.rows) {
-        const half8 v = *vector_at(p.x, item, s, number);
+    each_vector(p.x, item, s, [&](int, const half8 &v) {
+        VT_UNROLL
         for (int i = 0; i < 8; i++) {
             const float d = __half2float(v.v[i]) - pivot[i];
             sums[i] = fmaf(d, d, sums[i]);
         }
-    }
+    });
     exchange(m, s, lanes, 1, sums);
     if (channel < lanes && channel < p.x.channels)
         m.scale[channel] = p.scale[channel] / sqrtf(group_sum(m, 1, group_first, size) / count + p.epsilon);
@@ -110,15 +125,14 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
         scale[i] = is_channel ? m.scale[c] : 0;
         shift[i] = is_channel ? p.shift[c] : 0;
     }
-#pragma unroll 2
-    for (int number = s.first + s.row; s.works && number < s.end; number += s.rows) {
-        half8 v = *vector_at(p.x, item, s, number);
+    each_vector(p.x, item, s, [&](int number, half8 v) {
+        VT_UNROLL
         for (int i = 0; i < 8; i++) {
             const float y = act1(p.tail, fmaf(__half2float(v.v[i]) - pivot[i], scale[i], shift[i]), s.vector * 8 + i);
             v.v[i] = __float2half_rn(s.vector * 8 + i < p.y.channels ? y : 0);
         }
         *(half8 *)vector_at(p.y, item, s, number) = v;
-    }
+    });
     vt_cuda_plane border = p.y; // of this item alone
     border.data = (__half *)p.y.data + item * p.y.item;
     fill_border(border, 1, (int64_t)blockIdx.x * cluster_threads + threadIdx.x, cluster_blocks * cluster_threads);
