@@ -178,7 +178,7 @@ static int check(const struct conv_spec *spec) {
     return ran;
 }
 
-/* Where everything is slow, VULTUS_TEST_SPARSE=N keeps one shape of N. */
+/* Where everything is slow, VULTUS_TEST_SPARSE=N keeps one shape of N. Shapes come in groups of two to four. */
 static bool left_out(void) {
     static long shapes;
     const char *sparse = getenv("VULTUS_TEST_SPARSE");
