@@ -6,10 +6,11 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "sparse.h"
 
 const struct vt_backend *tested_backend(void) { return vt_backend_find(test_target.backend); }
 
-bool leave_out_repetitions(void) { return test_target.slow || getenv("VULTUS_TEST_SPARSE"); }
+bool leave_out_repetitions(void) { return test_target.slow || sparse() > 1; }
 
 void builder_init(struct plan_builder *b) {
     struct vultus_error error;
