@@ -8,14 +8,14 @@ export VULTUS_TEST_DATA
 # Every folder's build shares objects through ccache where that is installed.
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: all run serve test fuzz slow-clients bench bench-serve soak clean setup
+.PHONY: all run serve test cuda fuzz slow-clients bench bench-serve soak clean setup
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 	ln -sfn tools/vultus $(BUILD)/vultus
 
 $(BUILD)/build.ninja:
-	meson setup $(BUILD)
+	meson setup $(BUILD) $(BUILD_OPTIONS)
 
 run:
 	scripts/setup.sh build
@@ -28,12 +28,20 @@ serve:
 	$(MAKE) all
 	VULTUS_BUILD=$(BUILD) scripts/serve.sh $(FLAGS)
 
-# make test STAGES="default style" runs only those.
+# make test STAGES="default style" runs only those; VULTUS_TEST_FULL=1 leaves nothing out. Of GPUs the kernels are compiled for the
+# oldest and the newest here, and for all by `make cuda`.
 test:
-	scripts/setup.sh tests
-	scripts/setup.sh cuda || echo "make: without nvcc the CUDA kernels are tested on the emulated GPU only"
-	$(MAKE) all
+	scripts/setup.sh tools
+	scripts/setup.sh tests & downloads=$$!; \
+	scripts/setup.sh cuda || echo "make: without nvcc the CUDA kernels are tested on the emulated GPU only"; \
+	$(MAKE) all BUILD_OPTIONS="-Dnvcc_archs=75,90"; built=$$?; wait $$downloads && exit $$built
 	scripts/test.sh $(STAGES)
+
+# The module of CUDA kernels for every GPU that it supports.
+cuda:
+	scripts/setup.sh build cuda
+	[ -f build-cuda/build.ninja ] || meson setup build-cuda -Dnvcc=enabled
+	ninja -C build-cuda src/backend/cuda/module/libvultus_cuda.so
 
 # Fuzzes each target for SECONDS with libFuzzer, from the corpus of the tests.
 SECONDS_EACH ?= 60

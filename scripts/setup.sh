@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing on Debian 12: setup.sh [build] [tests] [cuda] [aarch64]
+# Installs what is missing on Debian 12: setup.sh [build] [tools] [tests] [cuda] [aarch64]
 #   build    compiler, meson, and the libraries that vultus and its unit tests link
-#   tests    ccache, clang, clang-format, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
+#   tools    ccache, clang, clang-format and what else of Debian's packages tests use
+#   tests    those, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
 #   cuda     nvcc and the CUDA runtime, from PyPI, in build/cuda-toolkit, for the module of CUDA kernels
 #   aarch64  cross compiler, emulator, and the libraries for aarch64 in build-aarch64-sysroot, which no other build sees
 set -euo pipefail
@@ -126,6 +127,7 @@ aarch64_sysroot() {
 for part in "$@"; do
     case $part in
     build) install_packages "${build_packages[@]}" ;;
+    tools) install_packages "${build_packages[@]}" "${test_packages[@]}" ;;
     tests)
         install_packages "${build_packages[@]}" "${test_packages[@]}"
         python_environment
@@ -140,7 +142,7 @@ for part in "$@"; do
         aarch64_sysroot
         ;;
     *)
-        echo "usage: setup.sh [build] [tests] [cuda] [aarch64]" >&2
+        echo "usage: setup.sh [build] [tools] [tests] [cuda] [aarch64]" >&2
         exit 2
         ;;
     esac

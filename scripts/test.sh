@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every test in every build. usage: test.sh [STAGE...]; stages: default style cli server golden conformance models python
 # asan tsan clang nocompiler aarch64
+# VULTUS_TEST_FULL=1 leaves nothing out: every shape of kernels in every build, every picture, two minutes of soak.
 # Without the folder of VULTUS_TEST_DATA, tests that need real models and photos skip.
 # Results are kept in build/test-results; the last line printed is "N passed, N failed".
 set -uo pipefail
@@ -20,6 +21,10 @@ threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|emb
 unsanitized='backend_conv_tactics_(sse|avx2|native)|backend_networks_cuda'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
 emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
+
+# Of convolutions' hundreds of shapes, which the stage `default` runs all, one in N; and fewer repetitions. The numbers differ,
+# and with them the shapes.
+sparse() { [ -n "${VULTUS_TEST_FULL:-}" ] || export VULTUS_TEST_SPARSE=$1; }
 
 # A stage that does not even build is one failed test of its own.
 broken() {
@@ -92,10 +97,11 @@ stage_asan() {
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt
-    build asan build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dnvcc=disabled || return
+    build asan build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dnvcc=disabled || return
+    sparse 5
     local names
     mapfile -t names < <(tests_of build-asan | grep -vE "^($unsanitized)$" | one_set)
-    VULTUS_TEST_SPARSE=2 unit asan build-asan --timeout-multiplier 10 "${names[@]}"
+    unit asan build-asan --timeout-multiplier 10 "${names[@]}"
     # Folders with helpers of their own go apart: Python knows one conftest at a time.
     black_box asan build-asan -m 'not heavy' tests/cli tests/conformance
     black_box asan-server build-asan -m 'not heavy' tests/server
@@ -103,7 +109,7 @@ stage_asan() {
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1
     # libgomp, under oneDNN, synchronises in ways that ThreadSanitizer cannot see.
-    only=$threaded build tsan build-tsan -Db_sanitize=thread -Donednn=disabled -Dnvcc=disabled || return
+    only=$threaded build tsan build-tsan -Db_sanitize=thread -Doptimization=1 -Donednn=disabled -Dnvcc=disabled || return
     local names
     mapfile -t names < <(tests_of build-tsan | grep -E "$threaded" | one_set)
     [ ${#names[@]} = 0 ] || unit tsan build-tsan --timeout-multiplier 10 "${names[@]}"
@@ -111,9 +117,14 @@ stage_tsan() {
     black_box tsan-server build-tsan tests/server/test_http.py
 }
 # The other compiler, and at the same time the engine without oneDNN.
-stage_clang() { CC=clang build clang build-clang -Dwerror=true -Donednn=disabled -Dnvcc=disabled && unit clang build-clang; }
+stage_clang() {
+    CC=clang build clang build-clang -Dwerror=true -Donednn=disabled -Dnvcc=disabled || return
+    sparse 3
+    unit clang build-clang
+}
 stage_nocompiler() {
     build nocompiler build && build nocompiler build-nocompiler -Dcompiler=disabled -Ddownload=disabled -Dnvcc=disabled || return
+    sparse 7
     unit nocompiler build-nocompiler
     black_box nocompiler build-nocompiler tests/nocompiler
 }
@@ -132,7 +143,8 @@ stage_aarch64() {
         -Donednn=disabled -Dexamples=false -Dwerror=true || return
     local names
     mapfile -t names < <(tests_of build-aarch64 | grep -E "$emulated")
-    VULTUS_TEST_SPARSE=4 unit aarch64 build-aarch64 --timeout-multiplier 10 "${names[@]}"
+    sparse 5
+    unit aarch64 build-aarch64 --timeout-multiplier 10 "${names[@]}"
     VULTUS_EXE_WRAPPER="qemu-aarch64 -L $PWD/build-aarch64-sysroot" black_box aarch64 build-aarch64 tests/aarch64
 }
 
@@ -147,6 +159,7 @@ for stage in "$@"; do
         exit 2
     fi
     echo "== $stage"
-    (SECONDS=0; "stage_$stage"; echo "== $stage took $SECONDS s")
+    TIMEFORMAT="== $stage took %0R s, and %0U + %0S s of the processors"
+    time ("stage_$stage")
 done
 exec "$PYTHON" scripts/sum_tests.py "$results"

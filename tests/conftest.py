@@ -14,6 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LONGEST_SECONDS = 600
+FULL = bool(os.environ.get('VULTUS_TEST_FULL'))  # every picture, and the soak for longer; otherwise what fits into CI
 MEASURED_START = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -29,6 +30,11 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker('soak') is None)  # it takes the longest: beside the others, not after them
+
+
+@pytest.fixture(scope='session')
+def full():
+    return FULL
 
 
 @pytest.fixture(scope='session')

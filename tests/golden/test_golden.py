@@ -132,7 +132,7 @@ def lossless_writers():
 
     return {'png': lambda pixels, path: cv2.imwrite(str(path), pixels), 'bmp': by_pillow('BMP'),
             'tif': by_pillow('TIFF', compression='tiff_lzw'), 'webp': by_pillow('WEBP', lossless=True, quality=0, method=0),
-            'heic': by_pillow('HEIF', quality=-1, chroma=444, matrix_coefficients=0)}
+            'heic': by_pillow('HEIF', quality=-1, chroma=444, matrix_coefficients=0, enc_params={'preset': 'ultrafast'})}
 
 
 LIBRARIES = {'png': 'libspng', 'bmp': 'BMP', 'tif': 'libtiff', 'webp': 'libwebp', 'heic': 'libheif'}
@@ -140,12 +140,14 @@ LIBRARIES = {'png': 'libspng', 'bmp': 'BMP', 'tif': 'libtiff', 'webp': 'libwebp'
 
 @pytest.mark.parametrize('suffix', LIBRARIES)
 @pytest.mark.parametrize('detector', ['det_500m'], indirect=True)
-def test_other_formats(vultus, data, golden, found, detector, suffix, tmp_path):
+def test_other_formats(vultus, data, golden, found, detector, suffix, full, tmp_path):
     """Pictures that OpenCV decoded, written again without loss: what was found in them stays found."""
     cv2 = pytest.importorskip('cv2')
     if LIBRARIES[suffix] not in json.loads(vultus('doctor', '--json').out)['codecs']:
         pytest.skip(f'this build does not read {suffix}')
     names, files = sorted(golden['detections']), []
+    if suffix == 'heic' and not full:  # its encoder takes a second for each
+        names = names[::4]
     for i, name in enumerate(names):
         files.append(tmp_path / f'{i}.{suffix}')
         lossless_writers()[suffix](cv2.imread(str(data / name)), files[-1])

@@ -10,11 +10,13 @@ import sys
 
 import pytest
 
+from conftest import FULL
+
 np = pytest.importorskip('numpy')
 
 REAL = ['det_500m', 'scrfd_2.5g_bnkps', 'mobilefacenet', '2.7_80x80_MiniFASNetV2', '4_0_0_80x80_MiniFASNetV1SE']
 OURS = ['starter_det', 'starter_rec']  # of models/starter/
-MADE = ['iresnet50', 'iresnet100', 'scrfd_10g_gn', 'scrfd_10g_bn']
+MADE = ['iresnet100', 'scrfd_10g_gn'] + (['iresnet50', 'scrfd_10g_bn'] if FULL else [])  # lesser ones of the same layers
 TOLERANCE = 1e-3  # of the largest value of an output
 ITEMS = 8
 

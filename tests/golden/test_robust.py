@@ -16,8 +16,11 @@ def detector(request, data):
 
 
 @pytest.fixture(scope='module')
-def people(data):
-    return sorted((data / 'people').glob('*/*.[jp][pn]g'))
+def people(data, full):
+    """Forty portraits, or fourteen of them, of everybody."""
+    everybody = sorted((data / 'people').glob('*/*.[jp][pn]g'))
+    assert len(everybody) == 40
+    return everybody if full else everybody[::3]
 
 
 def extract(vultus, detector, *arguments):
@@ -38,7 +41,7 @@ def upright(vultus, detector, people):
 
 def test_people_upright(vultus, detector, people):
     faces = extract(vultus, detector, *people)
-    assert len(people) == 40 and [len(f) for f in faces] == [1] * 40
+    assert [len(f) for f in faces] == [1] * len(people)
 
 
 @pytest.mark.parametrize('turn', TURNS)
@@ -50,10 +53,10 @@ def test_people_turned(vultus, detector, people, upright, turn, tmp_path):
         files.append(tmp_path / f'{i:02}.png')
         cv2.imwrite(str(files[-1]), cv2.rotate(picture, TURNS[turn]))
     turned = extract(vultus, detector, '--robust', 'full', *files)
-    assert [len(f) for f in turned] == [1] * 40
+    assert [len(f) for f in turned] == [1] * len(people)
     back = 360 - turn
     right = [t[0] for t in turned if t[0]['turn'] == back]
-    assert len(right) >= 38  # a wrong turn may find a face too, with a better score by chance
+    assert len(right) >= len(people) - max(1, len(people) // 20)  # a wrong turn may find a face too, with a better score by chance
     for up, side, size in zip(upright, turned, sizes):
         if side[0]['turn'] != back or up[0]['turn'] != 0 or up[0]['pass'] != side[0]['pass']:
             continue

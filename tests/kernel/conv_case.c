@@ -72,6 +72,24 @@ static void fill_x(struct conv_case *c, unsigned *state) {
     }
 }
 
+/* The same numbers as [batch,channels,rows,columns]. */
+static void copy_x(struct conv_case *c) {
+    const struct conv_spec *s = &c->spec;
+    const struct vt_plan_value *v = &c->values[X];
+    float *to = c->x = floats((size_t)(s->batch * s->channels * s->height * s->width));
+    if (s->plain) {
+        memcpy(to, c->data[X], (size_t)s->batch * v->bytes);
+        return;
+    }
+    for (int64_t item = 0; item < s->batch; item++) {
+        uint8_t *base = (uint8_t *)c->data[X] + item * (int64_t)v->bytes;
+        for (int64_t ch = 0; ch < s->channels; ch++)
+            for (int64_t y = 0; y < s->height; y++)
+                for (int64_t x = 0; x < s->width; x++)
+                    *to++ = vt_cpu_get(v->dtype, vt_cpu_at(v, base, ch / v->block, y, x), ch % v->block);
+    }
+}
+
 static void open_values(struct conv_case *c) {
     const struct conv_spec *s = &c->spec;
     int32_t x_pad[4], y_pad[4], residual_pad[4];
@@ -142,6 +160,7 @@ void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
     }
     for (int64_t i = spec->outputs; i < c->values[BIAS].dims[0]; i++) c->data[BIAS][i] = c->data[SLOPE][i] = 0;
     fill_x(c, &state);
+    copy_x(c);
     size_t weights = (size_t)(spec->outputs * spec->channels / spec->group * spec->kernel[0] * spec->kernel[1]);
     c->weights = floats(weights);
     for (size_t i = 0; i < weights; i++) c->weights[i] = rounded(spec->group > 1 ? VT_DTYPE_F32 : dtype, noise(&state));
@@ -149,6 +168,7 @@ void conv_case_open(const struct conv_spec *spec, struct conv_case *c) {
 
 void conv_case_close(struct conv_case *c) {
     for (int i = 0; i < 5; i++) vt_free_aligned(c->data[i]);
+    vt_free_aligned(c->x);
     vt_free_aligned(c->border);
     vt_free_aligned(c->weights);
 }
@@ -191,22 +211,20 @@ enum vultus_status conv_case_run(const struct conv_case *c, const struct vt_cpu_
 
 double conv_case_sum(const struct conv_case *c, int64_t item, const int64_t at[3], double *size) {
     const struct conv_spec *s = &c->spec;
-    const struct vt_plan_value *v = &c->values[X];
-    const uint8_t *base = (const uint8_t *)c->data[X] + item * (int64_t)v->bytes;
     int64_t per_group = s->channels / s->group, first = at[0] / (s->outputs / s->group) * per_group;
+    int64_t taps = s->kernel[0] * s->kernel[1], plane = s->height * s->width;
     double sum = s->bias ? c->data[BIAS][at[0]] : 0;
     *size = fabs(sum);
-    for (int64_t i = 0; i < per_group; i++) {
-        for (int64_t ky = 0; ky < s->kernel[0]; ky++) {
-            for (int64_t kx = 0; kx < s->kernel[1]; kx++) {
-                int64_t y = at[1] * s->stride[0] + ky * s->dilation[0] - s->pad[0];
-                int64_t x = at[2] * s->stride[1] + kx * s->dilation[1] - s->pad[1], ch = first + i;
-                bool inside = y >= 0 && y < s->height && x >= 0 && x < s->width;
-                double value = inside ? 0 : c->border[ch];
-                if (inside && s->plain) value = ((const float *)base)[(ch * s->height + y) * s->width + x];
-                if (inside && !s->plain)
-                    value = vt_cpu_get(v->dtype, vt_cpu_at(v, base, ch / v->block, y, x), ch % v->block);
-                double term = value * c->weights[((at[0] * per_group + i) * s->kernel[0] + ky) * s->kernel[1] + kx];
+    for (int64_t ky = 0; ky < s->kernel[0]; ky++) {
+        for (int64_t kx = 0; kx < s->kernel[1]; kx++) {
+            int64_t y = at[1] * s->stride[0] + ky * s->dilation[0] - s->pad[0];
+            int64_t x = at[2] * s->stride[1] + kx * s->dilation[1] - s->pad[1];
+            bool inside = y >= 0 && y < s->height && x >= 0 && x < s->width;
+            const float *values =
+                inside ? c->x + (item * s->channels + first) * plane + y * s->width + x : c->border + first;
+            const float *weights = c->weights + at[0] * per_group * taps + ky * s->kernel[1] + kx;
+            for (int64_t i = 0; i < per_group; i++) {
+                double term = (double)values[i * (inside ? plane : 1)] * weights[i * taps];
                 sum += term;
                 *size += fabs(term);
             }

@@ -27,6 +27,7 @@ struct conv_case {
     struct vt_plan_value values[5]; /* x, bias, slope, residual, y */
     uint32_t inputs[4], outputs[1];
     float *data[5]; /* of all items, with borders, in the values' types; y filled with `CONV_CASE_UNTOUCHED` */
+    float *x;       /* the numbers of data[0] as [batch, C, H, W] */
     float *border;  /* a value per channel */
     float *weights; /* [O, I / group, kh, kw]; bfloat16 numbers where inputs are and there is one group */
 };

@@ -15,6 +15,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "kernel/conv_case.h"
+#include "sparse.h"
 
 /* Kernels of tile registers, emulated: the tactics that run them on any machine of the architecture that has them. */
 #if defined(__x86_64__)
@@ -176,14 +177,6 @@ static int check(const struct conv_spec *spec) {
     free(expectation.sizes);
     conv_case_close(&c);
     return ran;
-}
-
-/* Where everything is slow, VULTUS_TEST_SPARSE=N keeps one shape of N. */
-static bool left_out(void) {
-    static long shapes;
-    const char *sparse = getenv("VULTUS_TEST_SPARSE");
-    long kept = sparse ? strtol(sparse, NULL, 10) : 0;
-    return kept > 1 && shapes++ % kept != 0;
 }
 
 /* The spec in every block size that this machine runs; at least `least` tactics must support it in each, one for

@@ -29,7 +29,7 @@ struct test_target {
     enum vt_dtype short_dtype;
     int short_block;
     bool uses_threads;              /* whether the pool that it is given makes any difference */
-    bool slow;                      /* emulated: the largest cases and repetitions are left out */
+    bool slow;                      /* emulated */
     bool (*runs_blocks)(int block); /* whether this machine has kernels for planes in such blocks, or SHORT_BLOCK */
     /* Name and class of tactic `i` of those for steps of a kind that this machine can run; false past the last. */
     bool (*tactic_at)(size_t i, enum vt_step kind, const char **name, const char **class);
@@ -37,6 +37,8 @@ struct test_target {
 };
 extern const struct test_target test_target;
 const struct vt_backend *tested_backend(void);
+/* Whether everything is slow, as the target or VULTUS_TEST_SPARSE says: then the largest cases and repetitions go. */
+bool leave_out_repetitions(void);
 
 struct plan_builder {
     struct vt_plan *plan;

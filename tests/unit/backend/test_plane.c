@@ -20,7 +20,7 @@ static void sweep(void (*one)(int block, const int64_t *size, const int32_t *in_
     size_t turn = 0;
     for (size_t b = 0; b < COUNT(blocks); b++) {
         if (!runs_here(blocks[b])) continue;
-        for (size_t s = 0; s < COUNT(sizes) - test_target.slow; s++, turn++)
+        for (size_t s = 0; s < COUNT(sizes) - leave_out_repetitions(); s++, turn++)
             one(blocks[b], sizes[s], pads[turn % COUNT(pads)], pads[turn / 2 % COUNT(pads)]);
     }
     assert_true(turn > 0);

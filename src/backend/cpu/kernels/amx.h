@@ -39,26 +39,35 @@ static inline void amx_store(int tile, void *to, int64_t stride) {
 }
 static inline void amx_zero(int tile) { memset(amx_registers.bytes[tile], 0, sizeof amx_registers.bytes[tile]); }
 
-static inline float amx_bf16(const uint8_t *pair, int odd) {
-    uint16_t half;
-    memcpy(&half, pair + 2 * odd, sizeof half);
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+#define AMX_PAIRS (AMX_ROW_BYTES / 4)
+/* A row of pairs of bfloat16 as float32. */
+static inline void amx_pairs(const uint8_t *row, float even[AMX_PAIRS], float odd[AMX_PAIRS]) {
+    uint32_t low[AMX_PAIRS], high[AMX_PAIRS];
+    memcpy(high, row, sizeof high);
+    for (int i = 0; i < AMX_PAIRS; i++) {
+        low[i] = high[i] << 16;
+        high[i] &= 0xffff0000u;
+    }
+    memcpy(even, low, sizeof low);
+    memcpy(odd, high, sizeof high);
 }
+/* The instruction rounds once for each product and sum. Products of bfloat16 are exact in float32, so that holds here.
+ */
 static inline void amx_add_products(int sum, int a, int b) {
-    for (int r = 0; r < amx_registers.rows[sum]; r++)
-        for (int n = 0; n < AMX_ROW_BYTES; n += 4) {
-            float halves[2] = {0, 0}, value;
-            for (int k = 0; k < AMX_ROWS; k++)
-                for (int odd = 0; odd < 2; odd++)
-                    halves[odd] = __builtin_fmaf(amx_bf16(&amx_registers.bytes[a][r][4 * k], odd),
-                        amx_bf16(&amx_registers.bytes[b][k][n], odd), halves[odd]);
-            memcpy(&value, &amx_registers.bytes[sum][r][n], sizeof value);
-            value += halves[0] + halves[1];
-            memcpy(&amx_registers.bytes[sum][r][n], &value, sizeof value);
-        }
+    float b_even[AMX_ROWS][AMX_PAIRS], b_odd[AMX_ROWS][AMX_PAIRS];
+    for (int k = 0; k < AMX_ROWS; k++) amx_pairs(amx_registers.bytes[b][k], b_even[k], b_odd[k]);
+    for (int r = 0; r < amx_registers.rows[sum]; r++) {
+        float a_even[AMX_PAIRS], a_odd[AMX_PAIRS], even[AMX_PAIRS] = {0}, odd[AMX_PAIRS] = {0}, total[AMX_PAIRS];
+        amx_pairs(amx_registers.bytes[a][r], a_even, a_odd);
+        for (int k = 0; k < AMX_ROWS; k++)
+            for (int n = 0; n < AMX_PAIRS; n++) {
+                even[n] += a_even[k] * b_even[k][n];
+                odd[n] += a_odd[k] * b_odd[k][n];
+            }
+        memcpy(total, amx_registers.bytes[sum][r], sizeof total);
+        for (int n = 0; n < AMX_PAIRS; n++) total[n] += even[n] + odd[n];
+        memcpy(amx_registers.bytes[sum][r], total, sizeof total);
+    }
 }
 #else
 #include <immintrin.h>
