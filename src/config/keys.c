@@ -40,7 +40,7 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
     [VT_KEY_STRICT] = {"strict", VT_KIND_SWITCH, "off", "on|off", 0, 0, "",
         "the first of the back ends or none, instead of falling back"},
     [VT_KEY_DEVICES] = {"devices", VT_KIND_TEXT, "auto", "N,N...", 0, 0, "",
-        "GPUs to use, as the driver counts them, separated by commas; auto: the first that can be used"},
+        "GPUs to use, as the driver counts them; auto: the first that can be used"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
     [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "48", "N", 1, 1024, "",
