@@ -10,7 +10,7 @@
  * residual are those that kernels know. */
 bool vt_cuda_conv_planes_fit(const struct vt_plan *plan, const struct vt_plan_step *step);
 int64_t vt_cuda_conv_taps(const struct vt_plan_step *step);
-/* All of a call but for half_weights and picture. */
+/* All of a call but for weights_element and picture. */
 struct vt_cuda_conv vt_cuda_conv_describe(const struct vt_cuda_call *call);
 
 #endif

@@ -31,7 +31,9 @@ bool vt_cuda_describe_tactic(const char *name, struct vt_tactic_info *info) {
     return tactic != NULL;
 }
 
-static int block(enum vt_dtype dtype) { return dtype == VT_DTYPE_F32 || dtype == VT_DTYPE_F16 ? VT_CUDA_BLOCK : 0; }
+static int block(enum vt_dtype dtype) {
+    return dtype == VT_DTYPE_F32 || dtype == VT_DTYPE_F16 || dtype == VT_DTYPE_BF16 ? VT_CUDA_BLOCK : 0;
+}
 
 static size_t tactics(const struct vt_plan *plan, const struct vt_plan_step *step, const char **names,
     const char **classes, size_t capacity) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Convolution as a matrix product on tensor cores (compute capability 8.0), half planes and weights, sums in float32: a
-// block of 4 warps makes 64 pixels by 64 channels, 16 deep at a time; each warp 32 by 32, as 2 by 4 products of
-// mma.cuh.
+// Convolution as a matrix product on tensor cores (compute capability 8.0), half or bfloat16 planes and weights, sums
+// in float32: a block of 4 warps makes 64 pixels by 64 channels, 16 deep at a time; each warp 32 by 32, as 2 by 4
+// products of mma.cuh.
 #include "backend/cuda/module/kernels/mma.cuh"
 #include "backend/cuda/module/kernels/walk.cuh"
 
@@ -18,6 +18,7 @@ struct sums {
     float of[warp_pixels / rows_of_mma][warp_channels / columns_of_mma][4];
 };
 
+template <bool bf16>
 __device__ static inline void multiply(const tiles &t, int first_pixel, int first_channel, sums &s) {
     const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
     __half a[warp_pixels / rows_of_mma][8], b[warp_channels / columns_of_mma][4];
@@ -44,7 +45,11 @@ __device__ static inline void multiply(const tiles &t, int first_pixel, int firs
     VT_UNROLL
     for (int i = 0; i < warp_pixels / rows_of_mma; i++) {
         VT_UNROLL
-        for (int j = 0; j < warp_channels / columns_of_mma; j++) mma(s.of[i][j], a[i], b[j]);
+        for (int j = 0; j < warp_channels / columns_of_mma; j++)
+            if (bf16)
+                mma_bf16(s.of[i][j], a[i], b[j]);
+            else
+                mma(s.of[i][j], a[i], b[j]);
     }
 }
 
@@ -56,7 +61,7 @@ __device__ static inline void store_pair(
     const float v[2] = {first, second};
     for (int i = 0; i < 2; i++) {
         const float done = finish1(p.tail, v[i], channel + i, p.residual, residual + i);
-        store1(p.y.data, p.y.half, at + i, channel + i < p.y.channels ? done : 0);
+        store1(p.y.data, p.y.element, at + i, channel + i < p.y.channels ? done : 0);
     }
 }
 
@@ -76,7 +81,7 @@ __device__ static inline void store_sums(
 }
 
 // A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights.
-__global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
+template <bool bf16> __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
     __shared__ tiles t;
     begin_early();
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
@@ -102,7 +107,7 @@ __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_con
         *(half8 *)&t.x[load_pixel][load_k] = x;
         *(half8 *)&t.w[weight_k][weight_channel] = w;
         __syncthreads();
-        multiply(t, warp_row, warp_column, s);
+        multiply<bf16>(t, warp_row, warp_column, s);
     }
     store_sums(p, first + warp_row, pixels, channel + warp_column, s);
 }
@@ -112,5 +117,6 @@ int vt_cuda_launch_conv_mma(const vt_cuda_conv *p, void *stream) {
     const int64_t border = border_vectors(p->y, p->batch);
     const dim3 grid((unsigned)(rows + (border ? blocks_for(border) : 0)),
         (unsigned)((p->y.lanes + tile_channels - 1) / tile_channels));
-    return VT_LAUNCH_EARLY(conv_mma, grid, dim3(mma_threads), stream, *p);
+    return p->x.element == VT_CUDA_BF16 ? VT_LAUNCH_EARLY(conv_mma<true>, grid, dim3(mma_threads), stream, *p)
+                                        : VT_LAUNCH_EARLY(conv_mma<false>, grid, dim3(mma_threads), stream, *p);
 }
