@@ -33,7 +33,7 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
         "folder of pulled models; empty: the data folder"},
     [VT_KEY_INPUT_SIZE] = {"input_size", VT_KIND_SIZE, "640x640", "WxH", 32, 32768, "MAX_SIZE",
         "picture size of a detector that leaves it free, in steps of 32"},
-    [VT_KEY_PRECISION] = {"precision", VT_KIND_CHOICE, "fp32", "fp32|fp16|bf16", 0, 0, "tensorrt.precision",
+    [VT_KEY_PRECISION] = {"precision", VT_KIND_CHOICE, "fp32", "fp32|tf32|fp16|bf16", 0, 0, "tensorrt.precision",
         "arithmetic of plans"},
     [VT_KEY_BACKENDS] = {"backends", VT_KIND_CHOICES, "tensorrt,cuda,cpu", "tensorrt|cuda|cpu|trt|onnx", 0, 0,
         "INFERENCE_BACKEND", "back ends in the order in which they are tried, separated by commas"},

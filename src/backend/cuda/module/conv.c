@@ -169,6 +169,12 @@ static bool mma_supports(const struct vt_plan *plan, const struct vt_plan_step *
            weights_element(plan, step) != VT_CUDA_F32;
 }
 
+/* Float32 planes where the plan allows that their products are rounded. */
+static bool tf32_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return step->params.window.group == 1 && strcmp(plan->key.precision, "tf32") == 0 &&
+           vt_cuda_conv_planes_fit(plan, step) && weights_element(plan, step) == VT_CUDA_F32;
+}
+
 static int mma_launch(const struct vt_cuda_call *call) {
     struct vt_cuda_conv conv = describe_tile(call);
     return vt_cuda_launch_conv_mma(&conv, call->stream);
@@ -179,6 +185,15 @@ static const struct vt_cuda_tactic mma = {.name = "conv:mma",
     .kind = VT_STEP_CONV,
     .features = VT_CUDA_SM80,
     .supports = mma_supports,
+    .packed_bytes = tile_packed_bytes,
+    .pack = tile_pack,
+    .launch = mma_launch};
+
+static const struct vt_cuda_tactic mma_tf32 = {.name = "conv:mma-tf32",
+    .class = "mma-tf32",
+    .kind = VT_STEP_CONV,
+    .features = VT_CUDA_SM80,
+    .supports = tf32_supports,
     .packed_bytes = tile_packed_bytes,
     .pack = tile_pack,
     .launch = mma_launch};
@@ -346,4 +361,4 @@ static const struct vt_cuda_tactic transposed = {.name = "conv_transpose",
     .launch = transposed_launch};
 
 const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {
-    &stem, &mma, &tile, &depthwise, &grouped, &transposed, NULL};
+    &stem, &mma, &mma_tf32, &tile, &depthwise, &grouped, &transposed, NULL};

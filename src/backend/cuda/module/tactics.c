@@ -70,6 +70,7 @@ static uint32_t required_features(const char *name) {
 const struct vt_backend_builder vt_cuda_builder = {
     .planes = VT_LAYOUT_CHANNELS_LAST,
     .batches = {1, 8, 32, 128},
+    .tf32 = true,
     .classes_may_mix = true,
     .clock = &vt_cuda_clock,
     .block = block,

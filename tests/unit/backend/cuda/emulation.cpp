@@ -220,6 +220,21 @@ void mma_bf16(float sum[4], const __half a[8], const __half b[4]) {
     multiply(sum, a, b, [](__half v) { return vt_bf16_to_f32(v.bits); });
 }
 
+/* "Matrix Fragments for mma.m16n8k8", .tf32: a[i]: row groupID, 8 lower for odd i; column threadID_in_group, 4 more for
+ * i
+ * >= 2. b[i]: row threadID_in_group, 4 more for i = 1; column groupID. c as above. */
+void mma_tf32(float sum[4], const float a[4], const float b[2]) {
+    static float as[most_threads / 32][16][8], bs[most_threads / 32][8][8];
+    const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane >> 2, in_group = lane % 4;
+    for (unsigned i = 0; i < 4; i++) as[warp][group + i % 2 * 8][in_group + i / 2 * 4] = a[i];
+    for (unsigned i = 0; i < 2; i++) bs[warp][in_group + i * 4][group] = b[i];
+    __syncthreads();
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 8; k++)
+            sum[i] += as[warp][group + (i >= 2 ? 8 : 0)][k] * bs[warp][k][in_group * 2 + (i & 1)];
+    __syncthreads();
+}
+
 /* ------------------------------------------------------------ streams, which run at once, and graphs */
 
 static thread_local int device_in_use;

@@ -59,6 +59,9 @@ void __syncthreads();
 /* mma.sync.m16n8k16 of halves, by all warps of the block at the same time: sum[] += A * B of the caller's warp. */
 void mma(float sum[4], const __half a[8], const __half b[4]);
 void mma_bf16(float sum[4], const __half a[8], const __half b[4]); /* of bfloat16 in their place */
+/* mma.sync.m16n8k8 of numbers that to_tf32 rounded, to 10 bits behind the first, ties away from zero. */
+void mma_tf32(float sum[4], const float a[4], const float b[2]);
+static inline float to_tf32(float v) { return __uint_as_float((__float_as_uint(v) + 0x1000) & ~0x1fffu); }
 
 /* Queues a grid on an emulated stream, whose kernel is called once for every thread. */
 int emulated_launch(dim3 grid, dim3 block, void *stream, std::function<void()> kernel);

@@ -28,7 +28,7 @@ enum { MOST_OUTPUTS = 16, ITEMS = 3 };
 static const struct {
     const char *name;
     float tolerance;
-} precisions[] = {{"fp32", 1e-3f}, {"fp16", 1e-2f}, {"bf16", 4e-2f}};
+} precisions[] = {{"fp32", 1e-3f}, {"tf32", 1e-2f}, {"fp16", 1e-2f}, {"bf16", 4e-2f}};
 
 static const char *const models[] = {"starter_det.onnx", "starter_rec.onnx"};
 

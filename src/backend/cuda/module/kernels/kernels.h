@@ -62,7 +62,8 @@ struct vt_cuda_conv {
     int64_t batch;
 };
 int vt_cuda_launch_conv(const struct vt_cuda_conv *conv, void *stream);
-/* The same by tensor cores (compute capability 8.0 and later): half or bfloat16 x and weights, no picture. */
+/* The same by tensor cores (compute capability 8.0 and later): x and weights of one type, no picture;
+ * float32 ones are rounded to TF32. */
 int vt_cuda_launch_conv_mma(const struct vt_cuda_conv *conv, void *stream);
 /* Of a picture with few taps and channels, by tensor cores (compute capability 8.0 and later), to half planes of at
  * most 64 lanes; no residual. Weights: half [n][k], k as above, filled up with zeros to 32, or to 64 where it is more.

@@ -28,6 +28,28 @@ __device__ static inline uint32_t two(const __half *v) {
 
 __device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) { VT_MMA("f16"); }
 __device__ static inline void mma_bf16(float sum[4], const __half a[8], const __half b[4]) { VT_MMA("bf16"); }
+
+__device__ static inline float to_tf32(float v) {
+    uint32_t rounded = __float_as_uint(v);
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(v));
+#endif
+    return __uint_as_float(rounded);
+}
+
+// m16n8k8 of numbers rounded by to_tf32. With in_group = lane % 4, a thread holds of A rows group and group + 8 at k =
+// in_group, then at 4 more, and of B column group at the same k; of C as above.
+__device__ static inline void mma_tf32(float sum[4], const float a[4], const float b[2]) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+        "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+#else
+    (void)sum, (void)a, (void)b;
+#endif
+}
 #endif
 
 // Fragments out of rows of halves in shared memory that keep k side by side: 16 rows of A, and 8 columns of B, each a
