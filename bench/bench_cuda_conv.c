@@ -63,7 +63,7 @@ struct work {
 };
 
 static struct vt_cuda_plane plane(int channels, int rows, int columns, int pad) {
-    struct vt_cuda_plane p = {.rows = rows, .columns = columns, .channels = channels, .half = true};
+    struct vt_cuda_plane p = {.rows = rows, .columns = columns, .channels = channels, .element = VT_CUDA_F16};
     p.lanes = (int32_t)vt_round_up((size_t)channels, VT_CUDA_BLOCK);
     for (int i = 0; i < 4; i++) p.pad[i] = pad;
     p.item = (int64_t)(rows + 2 * pad) * (columns + 2 * pad) * p.lanes;
@@ -82,7 +82,7 @@ static void prepare(const struct layer *l, int batch, struct vt_cuda_stream *str
     y.data = random_halves((size_t)y.item * (size_t)batch * 2, stream);
     w->conv = (struct vt_cuda_conv){.x = x,
         .y = y,
-        .half_weights = true,
+        .weights_element = VT_CUDA_F16,
         .window = {.kernel = {l->kernel, l->kernel},
             .stride = {l->stride, l->stride},
             .dilation = {1, 1},

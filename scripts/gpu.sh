@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${VULTUS_GPU_BUILD:-build-gpu}
-tests=(channels gemm plane conv_tactics conv_transpose networks)
+tests=(channels gemm plane conv_tactics conv_transpose channels_bf16 plane_bf16 conv_tactics_bf16 conv_transpose_bf16 networks)
 report=()
 failed=0
 
@@ -47,16 +47,22 @@ else
     note skipped "compute-sanitizer is not installed"
 fi
 
+# try WHAT... : a command of vultus that has to succeed
+try() {
+    if "$folder/tools/vultus" "$@"; then note ok "$@"; else note FAILED "$@"; fi
+}
+
 if "$folder/tools/vultus" doctor | grep -i cuda; then note ok doctor; else note FAILED "doctor does not name CUDA"; fi
+two=$(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null | head -2 | paste -sd,)
 for model in models/starter/starter_det.onnx models/starter/starter_rec.onnx "$@"; do
-    for arguments in "--backend cuda --precision fp16" "--backend cuda" "--backend cpu"; do
-        # shellcheck disable=SC2086 # several arguments
-        if "$folder/tools/vultus" bench "$model" $arguments --batch 1,8,32; then
-            note ok "bench $(basename "$model") $arguments"
-        else
-            note FAILED "bench $(basename "$model") $arguments"
-        fi
+    # Each precision is built, which times its tactics, and held against the interpreter.
+    for precision in fp32 tf32 fp16 bf16; do
+        try build "$model" --backend cuda --precision "$precision"
+        try compare "$model" --backend cuda --precision "$precision" --n-samples 4
+        try bench "$model" --backend cuda --precision "$precision" --batch 1,8,32
     done
+    try bench "$model" --compare-backends
+    [[ $two == *,* ]] && try bench "$model" --backend cuda --precision fp16 --devices "$two"
 done
 
 printf '\n%s\n' "${report[@]}"

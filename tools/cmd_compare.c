@@ -37,7 +37,7 @@ static bool wrong_threshold(const char *text) {
 
 /* "bf16:cosine-mean=0.995,0.99". */
 static bool parse_threshold(const char *text, struct vultus_threshold *out) {
-    static const char *const precisions[] = {"fp32", "fp16", "bf16"};
+    static const char *const precisions[] = {"fp32", "tf32", "fp16", "bf16"};
     const char *name = text, *equals = strchr(text, '=');
     *out = (struct vultus_threshold){0};
     for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {

@@ -67,6 +67,7 @@ struct vt_backend_builder {
     const struct vt_backend_clock *clock; /* NULL: the host's, around runs */
     /* Channels per block of planes of this element type; 0 when it has no kernels for them. */
     int (*block)(enum vt_dtype dtype);
+    bool tf32; /* it takes plans of precision "tf32": float32 planes whose products may be rounded to TF32 */
     /*
      * Writes the names of tactics that can run `step` of `plan` (shapes, layouts and params set, choices empty), best
      * guess first; returns how many (at most `capacity`). Each tactic's numerical class goes to classes[]: tactics of

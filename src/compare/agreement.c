@@ -32,8 +32,10 @@ enum vt_metric vt_metric_from_name(const char *name) {
 bool vt_metric_more_is_better(enum vt_metric metric) { return metrics[metric].more_is_better; }
 
 struct vt_threshold vt_metric_threshold(enum vt_metric metric, const char *precision) {
-    bool two_bytes = strcmp(precision, "bf16") == 0 || strcmp(precision, "fp16") == 0;
-    return two_bytes ? metrics[metric].two_bytes : metrics[metric].fp32;
+    /* TF32 keeps as many bits of a number as half precision. */
+    bool short_numbers =
+        strcmp(precision, "bf16") == 0 || strcmp(precision, "fp16") == 0 || strcmp(precision, "tf32") == 0;
+    return short_numbers ? metrics[metric].two_bytes : metrics[metric].fp32;
 }
 
 const char *vt_threshold_rule_broken(enum vt_metric metric, struct vt_threshold t) {

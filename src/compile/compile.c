@@ -68,9 +68,13 @@ static void fill_key(struct vt_plan *plan, const struct vt_compile_options *opti
     snprintf(key->threads, sizeof key->threads, "%d", options->threads);
 }
 
+static bool is_tf32(const struct vt_compile_options *options) {
+    return options->precision && strcmp(options->precision, "tf32") == 0;
+}
+
 /* The type of activations between the steps that have kernels for them; NONE for an unknown precision. */
 static enum vt_dtype blocked_dtype(const struct vt_compile_options *options) {
-    if (!options->precision || strcmp(options->precision, "fp32") == 0) return VT_DTYPE_F32;
+    if (!options->precision || strcmp(options->precision, "fp32") == 0 || is_tf32(options)) return VT_DTYPE_F32;
     if (strcmp(options->precision, "fp16") == 0) return VT_DTYPE_F16;
     return strcmp(options->precision, "bf16") == 0 ? VT_DTYPE_BF16 : VT_DTYPE_NONE;
 }
@@ -88,9 +92,10 @@ enum vultus_status vt_compile_key(
 }
 
 /* Those that a back end has kernels for. */
-static const char *precisions(const struct vt_backend *backend) {
-    bool fp16 = backend->builder->block(VT_DTYPE_F16), bf16 = backend->builder->block(VT_DTYPE_BF16);
-    return fp16 && bf16 ? "fp32, fp16, bf16" : fp16 ? "fp32, fp16" : bf16 ? "fp32, bf16" : "fp32";
+static const char *precisions(const struct vt_backend_builder *builder, char *text, size_t size) {
+    snprintf(text, size, "fp32%s%s%s", builder->tf32 ? ", tf32" : "", builder->block(VT_DTYPE_F16) ? ", fp16" : "",
+        builder->block(VT_DTYPE_BF16) ? ", bf16" : "");
+    return text;
 }
 
 enum vultus_status vt_compile_backend(const struct vt_compile_options *options, const struct vt_backend **backend,
@@ -106,9 +111,11 @@ enum vultus_status vt_compile_backend(const struct vt_compile_options *options, 
     if (!(*backend)->builder)
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "this build cannot compile for back end %s", name);
     enum vt_dtype dtype = blocked_dtype(options);
-    if (dtype == VT_DTYPE_NONE || (*backend)->builder->block(dtype) == 0)
+    const struct vt_backend_builder *builder = (*backend)->builder;
+    char known[40];
+    if (dtype == VT_DTYPE_NONE || builder->block(dtype) == 0 || (is_tf32(options) && !builder->tf32))
         return vt_fail(error, VULTUS_ERROR_UNSUPPORTED, "precision %s is not one that back end %s builds: %s",
-            options->precision, name, precisions(*backend));
+            options->precision, name, precisions(builder, known, sizeof known));
     return VULTUS_OK;
 }
 

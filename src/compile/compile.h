@@ -11,9 +11,9 @@
 typedef void vt_compile_progress(void *context, uint32_t done, uint32_t total, const char *what);
 
 struct vt_compile_options {
-    const char *backend; /* NULL: "cpu" */
-    const char
-        *precision; /* NULL: "fp32"; "bf16", "fp16": planes and weights of 2 bytes, sums and plain values in float32 */
+    const char *backend;   /* NULL: "cpu" */
+    const char *precision; /* NULL: "fp32"; "tf32": products of convolutions rounded so; "bf16", "fp16": planes and
+                              weights of 2 bytes, sums and plain values in float32 */
     int64_t width, height; /* of picture inputs whose size is free; 0: 640 */
     int64_t max_batch;     /* 0: 32 */
     int threads;           /* the plan is tuned for; timing uses `pool` */

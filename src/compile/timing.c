@@ -80,7 +80,9 @@ static bool trial_constants(struct trial *t, const struct vt_timer *timer, const
 static enum vultus_status trial_init(
     struct trial *t, const struct vt_timer *timer, const struct vt_plan_step *step, const struct vt_candidate *c) {
     struct vt_lowering *l = timer->lowering;
-    *t = (struct trial){.plan = {.max_batch = l->plan->max_batch, .n_values = l->plan->n_values + 1, .n_steps = 1}};
+    *t = (struct trial){
+        .plan = {
+            .key = l->plan->key, .max_batch = l->plan->max_batch, .n_values = l->plan->n_values + 1, .n_steps = 1}};
     t->plan.values = calloc(t->plan.n_values, sizeof *t->plan.values);
     if (!t->plan.values) return vt_fail_memory(l->error, "timing a step", t->plan.n_values * sizeof *t->plan.values);
     bool *used = calloc(t->plan.n_values, sizeof *used);

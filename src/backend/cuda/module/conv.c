@@ -81,27 +81,27 @@ static int64_t tap_depth(const struct vt_plan *plan, const struct vt_plan_step *
     return is_picture(plan, step) ? x->dims[1] : vt_cuda_lanes(x);
 }
 
-/* Half weights where sums run over the channels of half planes. */
-static bool half_weights(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return vt_cuda_input(plan, step, 0)->dtype == VT_DTYPE_F16;
+/* Short weights where sums run over the channels of short planes. */
+static enum vt_cuda_element weights_element(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return is_picture(plan, step) ? VT_CUDA_F32 : vt_cuda_element_of(vt_cuda_input(plan, step, 0)->dtype);
 }
 
-static void set_weight(void *packed, bool half, int64_t at, float value) {
-    if (half)
-        ((uint16_t *)packed)[at] = vt_f32_to_f16(value);
-    else
+static void set_weight(void *packed, enum vt_cuda_element element, int64_t at, float value) {
+    if (element == VT_CUDA_F32)
         ((float *)packed)[at] = value;
+    else
+        ((uint16_t *)packed)[at] = element == VT_CUDA_F16 ? vt_f32_to_f16(value) : vt_f32_to_bf16(value);
 }
 
 /* weights[output][input][tap] to [tap][input, `depth` a tap][output lane]. */
 static void pack_matrix(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
-    int64_t inputs, int64_t depth, bool half, void *packed) {
+    int64_t inputs, int64_t depth, enum vt_cuda_element element, void *packed) {
     const struct vt_plan_value *y = vt_cuda_output(plan, step, 0);
     int64_t lanes = vt_cuda_lanes(y), n_taps = vt_cuda_conv_taps(step);
     for (int64_t o = 0; o < y->dims[1]; o++)
         for (int64_t c = 0; c < inputs; c++)
             for (int64_t tap = 0; tap < n_taps; tap++)
-                set_weight(packed, half, (tap * depth + c) * lanes + o, weights[(o * inputs + c) * n_taps + tap]);
+                set_weight(packed, element, (tap * depth + c) * lanes + o, weights[(o * inputs + c) * n_taps + tap]);
 }
 
 /* ------------------------------------------------------------ what kernels are told */
@@ -136,21 +136,21 @@ static bool tile_supports(const struct vt_plan *plan, const struct vt_plan_step 
 static size_t tile_packed_bytes(const struct vt_plan *plan, const struct vt_plan_step *step) {
     int64_t depth;
     if (!vt_mul_i64(vt_cuda_conv_taps(step), tap_depth(plan, step), &depth)) return SIZE_MAX;
-    return matrix_bytes(
-        depth, vt_cuda_output(plan, step, 0), half_weights(plan, step) ? sizeof(uint16_t) : sizeof(float));
+    return matrix_bytes(depth, vt_cuda_output(plan, step, 0),
+        weights_element(plan, step) == VT_CUDA_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 static enum vultus_status tile_pack(const struct vt_plan *plan, const struct vt_plan_step *step, const float *weights,
     void *packed, struct vultus_error *error) {
     (void)error;
     pack_matrix(plan, step, weights, vt_cuda_input(plan, step, 0)->dims[1], tap_depth(plan, step),
-        half_weights(plan, step), packed);
+        weights_element(plan, step), packed);
     return VULTUS_OK;
 }
 
 static struct vt_cuda_conv describe_tile(const struct vt_cuda_call *call) {
     struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
-    conv.half_weights = half_weights(call->plan, call->step);
+    conv.weights_element = weights_element(call->plan, call->step);
     if (is_picture(call->plan, call->step)) conv.picture = call->in_data[0];
     return conv;
 }
@@ -171,7 +171,14 @@ static const struct vt_cuda_tactic tile = {.name = "conv:tile",
 /* ------------------------------------------------------------ tiles on tensor cores */
 
 static bool mma_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
-    return step->params.window.group == 1 && vt_cuda_conv_planes_fit(plan, step) && half_weights(plan, step);
+    return step->params.window.group == 1 && vt_cuda_conv_planes_fit(plan, step) &&
+           weights_element(plan, step) != VT_CUDA_F32;
+}
+
+/* Float32 planes where the plan allows that their products are rounded. */
+static bool tf32_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
+    return step->params.window.group == 1 && strcmp(plan->key.precision, "tf32") == 0 &&
+           vt_cuda_conv_planes_fit(plan, step) && weights_element(plan, step) == VT_CUDA_F32;
 }
 
 static int mma_launch(const struct vt_cuda_call *call) {
@@ -184,6 +191,15 @@ static const struct vt_cuda_tactic mma = {.name = "conv:mma",
     .kind = VT_STEP_CONV,
     .features = VT_CUDA_SM80,
     .supports = mma_supports,
+    .packed_bytes = tile_packed_bytes,
+    .pack = tile_pack,
+    .launch = mma_launch};
+
+static const struct vt_cuda_tactic mma_tf32 = {.name = "conv:mma-tf32",
+    .class = "mma-tf32",
+    .kind = VT_STEP_CONV,
+    .features = VT_CUDA_SM80,
+    .supports = tf32_supports,
     .packed_bytes = tile_packed_bytes,
     .pack = tile_pack,
     .launch = mma_launch};
@@ -222,7 +238,7 @@ static enum vultus_status stem_pack(const struct vt_plan *plan, const struct vt_
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t c = 0; c < inputs; c++)
             for (int64_t tap = 0; tap < n_taps; tap++)
-                set_weight(packed, true, o * depth + tap * inputs + c, weights[(o * inputs + c) * n_taps + tap]);
+                set_weight(packed, VT_CUDA_F16, o * depth + tap * inputs + c, weights[(o * inputs + c) * n_taps + tap]);
     return VULTUS_OK;
 }
 
@@ -255,7 +271,7 @@ static size_t depthwise_packed_bytes(const struct vt_plan *plan, const struct vt
 static enum vultus_status depthwise_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error) {
     (void)error;
-    pack_matrix(plan, step, weights, 1, 1, false, packed);
+    pack_matrix(plan, step, weights, 1, 1, VT_CUDA_F32, packed);
     return VULTUS_OK;
 }
 
@@ -293,7 +309,7 @@ static size_t grouped_packed_bytes(const struct vt_plan *plan, const struct vt_p
 static enum vultus_status grouped_pack(const struct vt_plan *plan, const struct vt_plan_step *step,
     const float *weights, void *packed, struct vultus_error *error) {
     (void)error;
-    pack_matrix(plan, step, weights, group_depth(plan, step), group_depth(plan, step), false, packed);
+    pack_matrix(plan, step, weights, group_depth(plan, step), group_depth(plan, step), VT_CUDA_F32, packed);
     return VULTUS_OK;
 }
 
@@ -335,7 +351,8 @@ static enum vultus_status transposed_pack(const struct vt_plan *plan, const stru
     for (int64_t c = 0; c < x->dims[1]; c++)
         for (int64_t o = 0; o < y->dims[1]; o++)
             for (int64_t tap = 0; tap < n_taps; tap++)
-                set_weight(packed, false, (tap * depth + c) * lanes + o, weights[(c * y->dims[1] + o) * n_taps + tap]);
+                set_weight(
+                    packed, VT_CUDA_F32, (tap * depth + c) * lanes + o, weights[(c * y->dims[1] + o) * n_taps + tap]);
     return VULTUS_OK;
 }
 
@@ -353,4 +370,4 @@ static const struct vt_cuda_tactic transposed = {.name = "conv_transpose",
     .launch = transposed_launch};
 
 const struct vt_cuda_tactic *const vt_cuda_conv_tactics[] = {
-    &stem, &mma, &tile, &depthwise, &grouped, &transposed, NULL};
+    &stem, &mma, &mma_tf32, &tile, &depthwise, &grouped, &transposed, NULL};

@@ -12,7 +12,7 @@ bool vt_cuda_conv_planes_fit(const struct vt_plan *plan, const struct vt_plan_st
 /* Factors and bounds alone: others take too many instructions at the end of a short kernel. */
 bool vt_cuda_conv_tail_is_simple(const struct vt_tail *tail);
 int64_t vt_cuda_conv_taps(const struct vt_plan_step *step);
-/* All of a call but for half_weights and picture. */
+/* All of a call but for weights_element and picture. */
 struct vt_cuda_conv vt_cuda_conv_describe(const struct vt_cuda_call *call);
 
 #endif

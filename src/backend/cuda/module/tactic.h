@@ -61,7 +61,10 @@ extern const struct vt_backend_builder vt_cuda_builder;
 const struct vt_plan_value *vt_cuda_input(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i);
 const struct vt_plan_value *vt_cuda_output(const struct vt_plan *plan, const struct vt_plan_step *step, uint32_t i);
 
-/* Whether kernels can work on the value: channels last, float32 or float16, and small enough for their indices. */
+/* Of a value that kernels can work on. */
+enum vt_cuda_element vt_cuda_element_of(enum vt_dtype dtype);
+/* Whether kernels can work on the value: channels last, float32, float16 or bfloat16, and small enough for their
+ * indices. */
 bool vt_cuda_plane_fits(const struct vt_plan_value *value);
 /* Whether input i is absent or a float32 constant of at least `channels` numbers. Constants are followed by room up to
  * whole alignment units: kernels read it, up to whole blocks of channels, and make nothing of it. */

@@ -31,7 +31,9 @@ bool vt_cuda_describe_tactic(const char *name, struct vt_tactic_info *info) {
     return tactic != NULL;
 }
 
-static int block(enum vt_dtype dtype) { return dtype == VT_DTYPE_F32 || dtype == VT_DTYPE_F16 ? VT_CUDA_BLOCK : 0; }
+static int block(enum vt_dtype dtype) {
+    return dtype == VT_DTYPE_F32 || dtype == VT_DTYPE_F16 || dtype == VT_DTYPE_BF16 ? VT_CUDA_BLOCK : 0;
+}
 
 static size_t tactics(const struct vt_plan *plan, const struct vt_plan_step *step, const char **names,
     const char **classes, size_t capacity) {
@@ -68,6 +70,7 @@ static uint32_t required_features(const char *name) {
 const struct vt_backend_builder vt_cuda_builder = {
     .planes = VT_LAYOUT_CHANNELS_LAST,
     .batches = {1, 8, 32, 128},
+    .tf32 = true,
     .classes_may_mix = true,
     .clock = &vt_cuda_clock,
     .block = block,

@@ -15,10 +15,14 @@ const struct vt_plan_value *vt_cuda_output(const struct vt_plan *plan, const str
 
 int64_t vt_cuda_lanes(const struct vt_plan_value *v) { return vt_div_up(v->dims[1], v->block) * v->block; }
 
+enum vt_cuda_element vt_cuda_element_of(enum vt_dtype dtype) {
+    return dtype == VT_DTYPE_F16 ? VT_CUDA_F16 : dtype == VT_DTYPE_BF16 ? VT_CUDA_BF16 : VT_CUDA_F32;
+}
+
 bool vt_cuda_plane_fits(const struct vt_plan_value *v) {
     if (!v || v->layout != VT_LAYOUT_CHANNELS_LAST || v->block != VT_CUDA_BLOCK || v->rank != 4 || v->dims[0] != 1)
         return false;
-    if (v->dtype != VT_DTYPE_F32 && v->dtype != VT_DTYPE_F16) return false;
+    if (v->dtype != VT_DTYPE_F32 && v->dtype != VT_DTYPE_F16 && v->dtype != VT_DTYPE_BF16) return false;
     return v->dims[1] > 0 && v->dims[2] > 0 && v->dims[3] > 0 && v->bytes <= INT32_MAX;
 }
 
@@ -47,7 +51,7 @@ static struct vt_cuda_plane plane(const struct vt_cuda_call *call, const struct 
         .rows = (int32_t)v->dims[2],
         .columns = (int32_t)v->dims[3],
         .channels = (int32_t)v->dims[1],
-        .half = v->dtype == VT_DTYPE_F16};
+        .element = vt_cuda_element_of(v->dtype)};
     if (v->layout == VT_LAYOUT_PLAIN) return p;
     p.lanes = (int32_t)vt_cuda_lanes(v);
     for (int i = 0; i < 4; i++) p.pad[i] = v->pad[i];

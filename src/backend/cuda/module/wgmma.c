@@ -72,7 +72,7 @@ static enum vultus_status pack(const struct vt_plan *plan, const struct vt_plan_
 
 static int launch(const struct vt_cuda_call *call, struct vt_cuda_wgmma_shape shape) {
     struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
-    conv.half_weights = true;
+    conv.weights_element = VT_CUDA_F16;
     shape.depth = depth_of(call->in[0]);
     return vt_cuda_launch_conv_wgmma(&conv, &shape, call->stream);
 }

@@ -200,17 +200,37 @@ void __syncthreads() {
  * 8 more for i >= 4. b[i]: row threadID_in_group * 2 + (i & 1), 8 more for i >= 2; column groupID. c[i]: row groupID, 8
  * lower for i >= 2; column threadID_in_group * 2 + (i & 1).
  */
-void mma(float sum[4], const __half a[8], const __half b[4]) {
+static void multiply(float sum[4], const __half a[8], const __half b[4], float (*value)(__half)) {
     static float as[most_threads / 32][16][16], bs[most_threads / 32][16][8];
     const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane >> 2, in_group = lane % 4;
     for (unsigned i = 0; i < 8; i++) {
         const bool lower = i == 2 || i == 3 || i == 6 || i == 7;
-        as[warp][group + (lower ? 8 : 0)][in_group * 2 + (i & 1) + (i >= 4 ? 8 : 0)] = __half2float(a[i]);
+        as[warp][group + (lower ? 8 : 0)][in_group * 2 + (i & 1) + (i >= 4 ? 8 : 0)] = value(a[i]);
     }
-    for (unsigned i = 0; i < 4; i++) bs[warp][in_group * 2 + (i & 1) + (i >= 2 ? 8 : 0)][group] = __half2float(b[i]);
+    for (unsigned i = 0; i < 4; i++) bs[warp][in_group * 2 + (i & 1) + (i >= 2 ? 8 : 0)][group] = value(b[i]);
     __syncthreads();
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 16; k++)
+            sum[i] += as[warp][group + (i >= 2 ? 8 : 0)][k] * bs[warp][k][in_group * 2 + (i & 1)];
+    __syncthreads();
+}
+
+void mma(float sum[4], const __half a[8], const __half b[4]) { multiply(sum, a, b, __half2float); }
+void mma_bf16(float sum[4], const __half a[8], const __half b[4]) {
+    multiply(sum, a, b, [](__half v) { return vt_bf16_to_f32(v.bits); });
+}
+
+/* "Matrix Fragments for mma.m16n8k8", .tf32: a[i]: row groupID, 8 lower for odd i; column threadID_in_group, 4 more for
+ * i
+ * >= 2. b[i]: row threadID_in_group, 4 more for i = 1; column groupID. c as above. */
+void mma_tf32(float sum[4], const float a[4], const float b[2]) {
+    static float as[most_threads / 32][16][8], bs[most_threads / 32][8][8];
+    const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane >> 2, in_group = lane % 4;
+    for (unsigned i = 0; i < 4; i++) as[warp][group + i % 2 * 8][in_group + i / 2 * 4] = a[i];
+    for (unsigned i = 0; i < 2; i++) bs[warp][in_group + i * 4][group] = b[i];
+    __syncthreads();
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 8; k++)
             sum[i] += as[warp][group + (i >= 2 ? 8 : 0)][k] * bs[warp][k][in_group * 2 + (i & 1)];
     __syncthreads();
 }

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 
 extern "C" {
@@ -38,6 +39,16 @@ struct __half {
 extern const float *const emulated_halves; /* all of them, by their bits */
 static inline float __half2float(__half h) { return emulated_halves[h.bits]; }
 static inline __half __float2half_rn(float v) { return __half{vt_f32_to_f16(v)}; }
+static inline uint32_t __float_as_uint(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+static inline float __uint_as_float(uint32_t bits) {
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
 
 /* The C library's would be a call for each; rounding twice is within every tolerance. */
 #define fmaf(a, b, c) ((a) * (b) + (c))
@@ -47,6 +58,10 @@ void __syncthreads();
 
 /* mma.sync.m16n8k16 of halves, by all warps of the block at the same time: sum[] += A * B of the caller's warp. */
 void mma(float sum[4], const __half a[8], const __half b[4]);
+void mma_bf16(float sum[4], const __half a[8], const __half b[4]); /* of bfloat16 in their place */
+/* mma.sync.m16n8k8 of numbers that to_tf32 rounded, to 10 bits behind the first, ties away from zero. */
+void mma_tf32(float sum[4], const float a[4], const float b[2]);
+static inline float to_tf32(float v) { return __uint_as_float((__float_as_uint(v) + 0x1000) & ~0x1fffu); }
 
 /* Queues a grid on an emulated stream, whose kernel is called once for every thread. */
 int emulated_launch(dim3 grid, dim3 block, void *stream, std::function<void()> kernel);

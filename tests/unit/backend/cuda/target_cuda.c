@@ -38,7 +38,7 @@ static bool tactic_fits(const struct vt_plan *plan, const struct vt_plan_step *s
 const struct test_target test_target = {
     .backend = "cuda",
     .planes = VT_LAYOUT_CHANNELS_LAST,
-    .short_dtype = VT_DTYPE_F16,
+    .short_dtype = SHORT_DTYPE,
     .short_block = VT_CUDA_BLOCK,
     .slow = EMULATED,
     .runs_blocks = runs_blocks,

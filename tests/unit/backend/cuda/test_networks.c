@@ -23,12 +23,12 @@ enum { MOST_OUTPUTS = 16, ITEMS = 3 };
 /* Of detectors, whose size is free: the smallest that all strides divide. */
 #define SIDE 32
 
-/* Relative to the largest magnitude of an output; half precision's bound is ten of its units, for sums of rounded
- * numbers through some fifty layers. */
+/* Relative to the largest magnitude of an output; the bounds of half precision and of bfloat16 are ten of their units,
+ * for sums of rounded numbers through some fifty layers. */
 static const struct {
     const char *name;
     float tolerance;
-} precisions[] = {{"fp32", 1e-3f}, {"fp16", 1e-2f}};
+} precisions[] = {{"fp32", 1e-3f}, {"tf32", 1e-2f}, {"fp16", 1e-2f}, {"bf16", 4e-2f}};
 
 static const char *const models[] = {"starter_det.onnx", "starter_rec.onnx"};
 

@@ -17,8 +17,8 @@ __global__ static void copy_channels(const vt_cuda_channels p) {
         if (row < 0 || row >= p.y.rows || column < 0 || column >= p.y.columns)
             v = p.y.border ? p.y.border[channel] : 0;
         else if (channel < p.y.channels)
-            v = load1(p.x.data, p.x.half, pixel(p.x, item, row, column) + p.from + channel - p.to);
-        store1(p.y.data, p.y.half, pixel(p.y, item, row, column) + channel, v);
+            v = load1(p.x.data, p.x.element, pixel(p.x, item, row, column) + p.from + channel - p.to);
+        store1(p.y.data, p.y.element, pixel(p.y, item, row, column) + channel, v);
     }
 }
 

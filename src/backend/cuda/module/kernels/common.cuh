@@ -77,30 +77,53 @@ struct alignas(16) half8 {
 // Eight halves from `at` on, which is a multiple of 8.
 __device__ inline half8 load8(const void *data, int64_t at) { return *(const half8 *)((const __half *)data + at); }
 
+// bfloat16 is the upper half of a float32; rounded to nearest, ties to even.
+__device__ inline float bf16_to_float(uint16_t bits) { return __uint_as_float((uint32_t)bits << 16); }
+__device__ inline uint16_t float_to_bf16(float v) {
+    const uint32_t bits = __float_as_uint(v);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40); // no number stays none
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+struct alignas(8) bf16_4 {
+    uint16_t x, y, z, w;
+};
+
 // Four elements from `at` on, which is a multiple of 4.
-__device__ inline float4 load4(const void *data, bool half, int64_t at) {
-    if (!half) return *(const float4 *)((const float *)data + at);
-    half4 v = *(const half4 *)((const __half *)data + at);
+__device__ inline float4 load4(const void *data, vt_cuda_element element, int64_t at) {
+    if (element == VT_CUDA_F32) return *(const float4 *)((const float *)data + at);
+    if (element == VT_CUDA_BF16) {
+        const bf16_4 v = *(const bf16_4 *)((const uint16_t *)data + at);
+        return make_float4(bf16_to_float(v.x), bf16_to_float(v.y), bf16_to_float(v.z), bf16_to_float(v.w));
+    }
+    const half4 v = *(const half4 *)((const __half *)data + at);
     return make_float4(__half2float(v.x), __half2float(v.y), __half2float(v.z), __half2float(v.w));
 }
 
-__device__ inline void store4(void *data, bool half, int64_t at, float4 v) {
-    if (!half)
+__device__ inline void store4(void *data, vt_cuda_element element, int64_t at, float4 v) {
+    if (element == VT_CUDA_F32)
         *(float4 *)((float *)data + at) = v;
+    else if (element == VT_CUDA_BF16)
+        *(bf16_4 *)((uint16_t *)data + at) =
+            bf16_4{float_to_bf16(v.x), float_to_bf16(v.y), float_to_bf16(v.z), float_to_bf16(v.w)};
     else
         *(half4 *)((__half *)data + at) =
             half4{__float2half_rn(v.x), __float2half_rn(v.y), __float2half_rn(v.z), __float2half_rn(v.w)};
 }
 
-__device__ inline float load1(const void *data, bool half, int64_t at) {
-    return half ? __half2float(((const __half *)data)[at]) : ((const float *)data)[at];
+__device__ inline float load1(const void *data, vt_cuda_element element, int64_t at) {
+    if (element == VT_CUDA_F32) return ((const float *)data)[at];
+    return element == VT_CUDA_BF16 ? bf16_to_float(((const uint16_t *)data)[at])
+                                   : __half2float(((const __half *)data)[at]);
 }
 
-__device__ inline void store1(void *data, bool half, int64_t at, float v) {
-    if (half)
-        ((__half *)data)[at] = __float2half_rn(v);
-    else
+__device__ inline void store1(void *data, vt_cuda_element element, int64_t at, float v) {
+    if (element == VT_CUDA_F32)
         ((float *)data)[at] = v;
+    else if (element == VT_CUDA_BF16)
+        ((uint16_t *)data)[at] = float_to_bf16(v);
+    else
+        ((__half *)data)[at] = __float2half_rn(v);
 }
 
 // ------------------------------------------------------------ planes
@@ -133,7 +156,7 @@ __device__ inline void fill_border(const vt_cuda_plane &p, int64_t batch, int64_
                                            : sides;
         int channel = lane * 4 % p.lanes;
         for (int at = from * p.lanes + lane * 4; at < (from + length) * p.lanes; at += warp * 4) {
-            store4(p.data, p.half, item * p.item + at, border4(p, channel));
+            store4(p.data, p.element, item * p.item + at, border4(p, channel));
             channel += warp * 4;
             while (channel >= p.lanes) channel -= p.lanes;
         }
@@ -184,7 +207,7 @@ __device__ inline float4 finish4(
     const vt_cuda_tail &t, float4 sum, int channel, const vt_cuda_plane &residual, int64_t residual_at) {
     if (t.bias) sum = add4(sum, *(const float4 *)(t.bias + channel));
     float4 v = act1_4(t, sum, channel);
-    if (residual.data) v = add4(v, load4(residual.data, residual.half, residual_at + channel));
+    if (residual.data) v = add4(v, load4(residual.data, residual.element, residual_at + channel));
     return make_float4(act2(t, v.x), act2(t, v.y), act2(t, v.z), act2(t, v.w));
 }
 
@@ -192,7 +215,7 @@ __device__ inline float4 finish4(
 __device__ inline float finish1(
     const vt_cuda_tail &t, float sum, int channel, const vt_cuda_plane &residual, int64_t residual_at) {
     float v = act1(t, t.bias ? sum + t.bias[channel] : sum, channel);
-    if (residual.data) v += load1(residual.data, residual.half, residual_at);
+    if (residual.data) v += load1(residual.data, residual.element, residual_at);
     return act2(t, v);
 }
 
@@ -245,7 +268,7 @@ template <typename Params, typename Index> __device__ inline void walk_pixels(co
         here.item = item;
         const bool inside = here.row >= 0 && here.row < y.rows && here.column >= 0 && here.column < y.columns;
         const float4 v = inside ? first4(value_at(p, here), y.channels - here.channel) : border4(y, here.channel);
-        store4(y.data, y.half, pixel(y, here.item, here.row, here.column) + here.channel, v);
+        store4(y.data, y.element, pixel(y, here.item, here.row, here.column) + here.channel, v);
     }
 }
 

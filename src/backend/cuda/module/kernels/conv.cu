@@ -28,7 +28,7 @@ __device__ static inline float4 input4(const vt_cuda_conv &p, const output_pixel
         return make_float4(v[0], v[1], v[2], v[3]);
     }
     if (at.tap_row >= p.window.kernel[0]) return all4(0);
-    return load4(p.x.data, p.x.half, input_at(p, o, at));
+    return load4(p.x.data, p.x.element, input_at(p, o, at));
 }
 
 __device__ static inline void multiply(const tiles &t, int ty, int tx, float4 sum[4]) {
@@ -49,7 +49,7 @@ __device__ static inline void store_pixels(
         const output_pixel o = output_at(p, first + i);
         const int64_t residual = p.residual.data ? pixel(p.residual, o.item, o.row, o.column) : 0;
         const float4 v = finish4(p.tail, sum[i], channel, p.residual, residual);
-        store4(p.y.data, p.y.half, pixel(p.y, o.item, o.row, o.column) + channel, first4(v, p.y.channels - channel));
+        store4(p.y.data, p.y.element, pixel(p.y, o.item, o.row, o.column) + channel, first4(v, p.y.channels - channel));
     }
 }
 
@@ -71,7 +71,7 @@ __global__ static void __launch_bounds__(conv_threads) conv(const vt_cuda_conv p
     for (int64_t k = 0; k < total; k += tile_depth, advance(at, tile_depth, depth, p.window.kernel[1])) {
         const float4 x = has_pixel ? input4(p, from, at) : all4(0);
         const bool has_weight = k + ty < total && channel < p.y.lanes;
-        const float4 w = has_weight ? load4(p.weights, p.half_weights, (k + ty) * p.y.lanes + channel) : all4(0);
+        const float4 w = has_weight ? load4(p.weights, p.weights_element, (k + ty) * p.y.lanes + channel) : all4(0);
         __syncthreads();
         t.x[load_k][load_pixel] = x.x;
         t.x[load_k + 1][load_pixel] = x.y;

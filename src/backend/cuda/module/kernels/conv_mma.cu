@@ -1,52 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Convolution as a matrix product on tensor cores (compute capability 8.0), half planes and weights, sums in float32: a
-// block of 4 warps makes 64 pixels by 64 channels, 16 deep at a time; each warp 32 by 32, as 2 by 4 products of
-// mma.cuh.
+// Convolution as a matrix product on tensor cores (compute capability 8.0), of half or bfloat16 planes and weights, or
+// of float32 ones rounded to TF32 on the way; sums in float32. A block of 4 warps makes 64 pixels by 64 channels, 16
+// deep at a time; each warp 32 by 32, as 2 by 4 products of mma.cuh.
 #include "backend/cuda/module/kernels/mma.cuh"
 #include "backend/cuda/module/kernels/walk.cuh"
 
 enum { tile_pixels = 64, tile_channels = 64, tile_depth = 16, mma_threads = 128, skew = 8 };
 enum { warp_pixels = 32, warp_channels = 32, rows_of_mma = 16, columns_of_mma = 8 };
+enum { mma_rows = warp_pixels / rows_of_mma, mma_columns = warp_channels / columns_of_mma };
 
-struct tiles {
-    __half x[tile_pixels][tile_depth + skew];
-    __half w[tile_depth][tile_channels + skew];
+template <typename Number> struct tiles {
+    Number x[tile_pixels][tile_depth + skew];
+    Number w[tile_depth][tile_channels + skew];
 };
+
+template <typename Number> struct alignas(16) eight { Number v[8]; };
 
 struct sums {
-    float of[warp_pixels / rows_of_mma][warp_channels / columns_of_mma][4];
+    float of[mma_rows][mma_columns][4];
 };
 
-__device__ static inline void multiply(const tiles &t, int first_pixel, int first_channel, sums &s) {
-    const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
-    __half a[warp_pixels / rows_of_mma][8], b[warp_channels / columns_of_mma][4];
-    VT_UNROLL
-    for (int i = 0; i < warp_pixels / rows_of_mma; i++) {
-        const int row = first_pixel + i * rows_of_mma + group;
+// Halves, or bfloat16 in their place: 16 deep.
+template <bool bf16> struct short_products {
+    typedef __half number;
+
+    __device__ static void multiply(const tiles<__half> &t, int first_pixel, int first_channel, sums &s) {
+        const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
+        __half a[mma_rows][8], b[mma_columns][4];
         VT_UNROLL
-        for (int half = 0; half < 2; half++) {
-            a[i][half] = t.x[row][pair + half];
-            a[i][2 + half] = t.x[row + 8][pair + half];
-            a[i][4 + half] = t.x[row][pair + 8 + half];
-            a[i][6 + half] = t.x[row + 8][pair + 8 + half];
+        for (int i = 0; i < mma_rows; i++) load_a(a[i], t.x, first_pixel + i * rows_of_mma, 0);
+        VT_UNROLL
+        for (int j = 0; j < mma_columns; j++) {
+            const int column = first_channel + j * columns_of_mma + group;
+            VT_UNROLL
+            for (int k = 0; k < 4; k++) b[j][k] = t.w[pair + k / 2 * 8 + k % 2][column];
+        }
+        VT_UNROLL
+        for (int i = 0; i < mma_rows; i++) {
+            VT_UNROLL
+            for (int j = 0; j < mma_columns; j++)
+                if (bf16)
+                    mma_bf16(s.of[i][j], a[i], b[j]);
+                else
+                    mma(s.of[i][j], a[i], b[j]);
         }
     }
-    VT_UNROLL
-    for (int j = 0; j < warp_channels / columns_of_mma; j++) {
-        const int column = first_channel + j * columns_of_mma + group;
-        VT_UNROLL
-        for (int half = 0; half < 2; half++) {
-            b[j][half] = t.w[pair + half][column];
-            b[j][2 + half] = t.w[pair + 8 + half][column];
+};
+
+// 8 deep, twice.
+struct tf32_products {
+    typedef float number;
+
+    __device__ static void multiply(const tiles<float> &t, int first_pixel, int first_channel, sums &s) {
+        const int lane = threadIdx.x % 32, group = lane / 4, in_group = lane % 4;
+        for (int k = in_group; k < tile_depth; k += 8) {
+            float a[mma_rows][4], b[mma_columns][2];
+            VT_UNROLL
+            for (int i = 0; i < mma_rows * 4; i++)
+                a[i / 4][i % 4] =
+                    to_tf32(t.x[first_pixel + i / 4 * rows_of_mma + group + i % 2 * 8][k + i % 4 / 2 * 4]);
+            VT_UNROLL
+            for (int j = 0; j < mma_columns * 2; j++)
+                b[j / 2][j % 2] = to_tf32(t.w[k + j % 2 * 4][first_channel + j / 2 * columns_of_mma + group]);
+            VT_UNROLL
+            for (int i = 0; i < mma_rows; i++) {
+                VT_UNROLL
+                for (int j = 0; j < mma_columns; j++) mma_tf32(s.of[i][j], a[i], b[j]);
+            }
         }
     }
-    VT_UNROLL
-    for (int i = 0; i < warp_pixels / rows_of_mma; i++) {
-        VT_UNROLL
-        for (int j = 0; j < warp_channels / columns_of_mma; j++) mma(s.of[i][j], a[i], b[j]);
-    }
-}
+};
 
 __device__ static inline void store_pair(
     const vt_cuda_conv &p, int64_t number, int channel, float first, float second) {
@@ -56,7 +80,7 @@ __device__ static inline void store_pair(
     const float v[2] = {first, second};
     for (int i = 0; i < 2; i++) {
         const float done = finish1(p.tail, v[i], channel + i, p.residual, residual + i);
-        store1(p.y.data, p.y.half, at + i, channel + i < p.y.channels ? done : 0);
+        store1(p.y.data, p.y.element, at + i, channel + i < p.y.channels ? done : 0);
     }
 }
 
@@ -64,10 +88,10 @@ __device__ static inline void store_sums(
     const vt_cuda_conv &p, int64_t first_pixel, int64_t pixels, int first_channel, const sums &s) {
     const int lane = threadIdx.x % 32, group = lane / 4, pair = lane % 4 * 2;
     VT_UNROLL
-    for (int i = 0; i < warp_pixels / rows_of_mma * 2; i++) {
+    for (int i = 0; i < mma_rows * 2; i++) {
         const int64_t number = first_pixel + i / 2 * rows_of_mma + i % 2 * 8 + group;
         VT_UNROLL
-        for (int j = 0; j < warp_channels / columns_of_mma; j++) {
+        for (int j = 0; j < mma_columns; j++) {
             const int channel = first_channel + j * columns_of_mma + pair;
             const float *sum = &s.of[i / 2][j][i % 2 * 2];
             if (number < pixels && channel < p.y.lanes) store_pair(p, number, channel, sum[0], sum[1]);
@@ -76,8 +100,10 @@ __device__ static inline void store_sums(
 }
 
 // A thread loads 8 of the sum's numbers of one pixel, and 8 channels of one row of weights.
-__global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
-    __shared__ tiles t;
+template <typename Products> __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_conv p) {
+    typedef typename Products::number number;
+    typedef eight<number> numbers;
+    __shared__ tiles<number> t;
     begin_early();
     const int64_t pixels = p.batch * p.y.rows * p.y.columns, rows = (pixels + tile_pixels - 1) / tile_pixels;
     if (is_past_tiles(p, rows)) return;
@@ -93,16 +119,17 @@ __global__ static void __launch_bounds__(mma_threads) conv_mma(const vt_cuda_con
     advance(at, load_k, p.x.lanes, p.window.kernel[1]);
     sums s = {};
     for (int64_t k = 0; k < total; k += tile_depth, advance(at, tile_depth, p.x.lanes, p.window.kernel[1])) {
-        const half8 none = {};
+        const numbers none = {};
         const bool inside = has_pixel && at.tap_row < p.window.kernel[0];
-        const half8 x = inside ? load8(p.x.data, input_at(p, from, at)) : none;
+        const numbers x = inside ? *(const numbers *)((const number *)p.x.data + input_at(p, from, at)) : none;
         const bool has_weight = has_channel && k + weight_k < total;
-        const half8 w = has_weight ? load8(p.weights, (k + weight_k) * p.y.lanes + channel + weight_channel) : none;
+        const int64_t weight_at = (k + weight_k) * p.y.lanes + channel + weight_channel;
+        const numbers w = has_weight ? *(const numbers *)((const number *)p.weights + weight_at) : none;
         __syncthreads();
-        *(half8 *)&t.x[load_pixel][load_k] = x;
-        *(half8 *)&t.w[weight_k][weight_channel] = w;
+        *(numbers *)&t.x[load_pixel][load_k] = x;
+        *(numbers *)&t.w[weight_k][weight_channel] = w;
         __syncthreads();
-        multiply(t, warp_row, warp_column, s);
+        Products::multiply(t, warp_row, warp_column, s);
     }
     store_sums(p, first + warp_row, pixels, channel + warp_column, s);
 }
@@ -112,5 +139,11 @@ int vt_cuda_launch_conv_mma(const vt_cuda_conv *p, void *stream) {
     const int64_t border = border_vectors(p->y, p->batch);
     const dim3 grid((unsigned)(rows + (border ? blocks_for(border) : 0)),
         (unsigned)((p->y.lanes + tile_channels - 1) / tile_channels));
-    return VT_LAUNCH_EARLY(conv_mma, grid, dim3(mma_threads), stream, *p);
+    const dim3 threads(mma_threads);
+    switch (p->x.element) {
+    case VT_CUDA_F32: return VT_LAUNCH_EARLY(conv_mma<tf32_products>, grid, threads, stream, *p);
+    case VT_CUDA_F16: return VT_LAUNCH_EARLY(conv_mma<short_products<false>>, grid, threads, stream, *p);
+    case VT_CUDA_BF16: break;
+    }
+    return VT_LAUNCH_EARLY(conv_mma<short_products<true>>, grid, threads, stream, *p);
 }

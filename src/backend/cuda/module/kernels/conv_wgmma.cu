@@ -223,18 +223,18 @@ struct eight_channels {
 };
 
 __device__ static inline void load_residual(const vt_cuda_plane &from, int64_t at, float v[8]) {
-    const float4 low = load4(from.data, from.half, at), high = load4(from.data, from.half, at + 4);
+    const float4 low = load4(from.data, from.element, at), high = load4(from.data, from.element, at + 4);
     v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w, v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
 }
 
 __device__ static inline void store_eight(const vt_cuda_plane &to, int64_t at, const float v[8]) {
-    if (to.half) {
+    if (to.element == VT_CUDA_F16) {
         *(half8_words *)((__half *)to.data + at) = half8_words{
             {two_halves(v[0], v[1]), two_halves(v[2], v[3]), two_halves(v[4], v[5]), two_halves(v[6], v[7])}};
         return;
     }
-    store4(to.data, false, at, make_float4(v[0], v[1], v[2], v[3]));
-    store4(to.data, false, at + 4, make_float4(v[4], v[5], v[6], v[7]));
+    store4(to.data, VT_CUDA_F32, at, make_float4(v[0], v[1], v[2], v[3]));
+    store4(to.data, VT_CUDA_F32, at + 4, make_float4(v[4], v[5], v[6], v[7]));
 }
 
 // The block's rows, which are all of the tile's or a part of them, go out. A thread has the same channels of several

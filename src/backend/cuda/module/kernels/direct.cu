@@ -17,7 +17,7 @@ __device__ static inline float4 value_at(const vt_cuda_conv &p, const place &at)
         for (int j = 0; j < w.kernel[1]; j++) {
             const int64_t from = pixel(p.x, at.item, top + i * w.dilation[0], left + j * w.dilation[1]) + at.channel;
             const float4 weight = *(const float4 *)(weights + (int64_t)(i * w.kernel[1] + j) * p.y.lanes);
-            sum = fma4(load4(p.x.data, p.x.half, from), weight, sum);
+            sum = fma4(load4(p.x.data, p.x.element, from), weight, sum);
         }
     }
     return finish(p, sum, at);
@@ -43,7 +43,7 @@ __device__ static inline float grouped_sum(const vt_cuda_grouped &g, const place
         for (int j = 0; j < w.kernel[1]; j++) {
             const int64_t from = pixel(p.x, at.item, top + i * w.dilation[0], left + j * w.dilation[1]) + first;
             for (int c = 0; c < depth; c++, weights += p.y.lanes)
-                sum = fmaf(load1(p.x.data, p.x.half, from + c), *weights, sum);
+                sum = fmaf(load1(p.x.data, p.x.element, from + c), *weights, sum);
         }
     }
     return sum;
@@ -85,7 +85,7 @@ __device__ static inline float4 value_at(const transposed_conv &t, const place &
             const float *weights =
                 (const float *)p.weights + (int64_t)(i * w.kernel[1] + j) * p.x.lanes * p.y.lanes + at.channel;
             for (int c = 0; c < p.x.channels; c++)
-                sum = fma4(all4(load1(p.x.data, p.x.half, from + c)),
+                sum = fma4(all4(load1(p.x.data, p.x.element, from + c)),
                     *(const float4 *)(weights + (int64_t)c * p.y.lanes), sum);
         }
     }

@@ -21,10 +21,13 @@ extern "C" {
 /* Channels per block of planes; kernels take them in fours. */
 #define VT_CUDA_BLOCK 8
 
+/* What planes and weights hold. */
+enum vt_cuda_element { VT_CUDA_F32, VT_CUDA_F16, VT_CUDA_BF16 };
+
 /* enum vt_binary_mode, for kernels, which do not know plans. */
 enum vt_cuda_binary_mode { VT_CUDA_ADD, VT_CUDA_MUL, VT_CUDA_SUB, VT_CUDA_DIV };
 
-/* float32 or float16 of VT_LAYOUT_CHANNELS_LAST: element (y, x, c) of item i, y and x from the padded corner, is at
+/* VT_LAYOUT_CHANNELS_LAST: element (y, x, c) of item i, y and x from the padded corner, is at
  * i * item + (y * (pad[1] + columns + pad[3]) + x) * lanes + c. */
 struct vt_cuda_plane {
     void *data;
@@ -32,7 +35,7 @@ struct vt_cuda_plane {
     int64_t item;        /* elements from item to item; 0: one serves all */
     int32_t rows, columns, channels, lanes;
     int32_t pad[4]; /* top, left, bottom, right */
-    bool half;
+    enum vt_cuda_element element;
 };
 
 /* What is done to sums: act2(act1(sum + bias) + residual). */
@@ -53,13 +56,14 @@ struct vt_cuda_conv {
     struct vt_cuda_plane x, y, residual; /* residual.data NULL: none */
     const float *picture;                /* instead of x: plain [channels][rows][columns] */
     const void *weights;
-    bool half_weights;
+    enum vt_cuda_element weights_element;
     struct vt_cuda_window window;
     struct vt_cuda_tail tail;
     int64_t batch;
 };
 int vt_cuda_launch_conv(const struct vt_cuda_conv *conv, void *stream);
-/* The same by tensor cores (compute capability 8.0 and later): half x and weights, no picture. */
+/* The same by tensor cores (compute capability 8.0 and later): x and weights of one type, no picture;
+ * float32 ones are rounded to TF32. */
 int vt_cuda_launch_conv_mma(const struct vt_cuda_conv *conv, void *stream);
 /* Of a picture with few taps and channels, by tensor cores (compute capability 8.0 and later), to half planes of at
  * most 64 lanes; no residual. Weights: half [n][k], k as above, filled up with zeros to 32, or to 64 where it is more.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mma.sync.m16n8k16 (compute capability 8.0): sum += A * B, by a warp, halves, sums in float32. The fragments' layout
-// is the PTX manual's: with group = lane / 4 and pair = lane % 4 * 2, a thread holds of A rows group and group + 8 at
-// k = pair, pair + 1 and 8 more, of B column group at the same k, and of C rows group and group + 8 at columns pair and
-// pair + 1. The emulation has its own.
+// mma.sync.m16n8k16 (compute capability 8.0): sum += A * B, by a warp, halves or, in their place, bfloat16 (mma_bf16),
+// sums in float32. The fragments' layout is the PTX manual's: with group = lane / 4 and pair = lane % 4 * 2, a thread
+// holds of A rows group and group + 8 at k = pair, pair + 1 and 8 more, of B column group at the same k, and of C rows
+// group and group + 8 at columns pair and pair + 1. The emulation has its own.
 #ifndef VT_BACKEND_CUDA_KERNELS_MMA
 #define VT_BACKEND_CUDA_KERNELS_MMA
 
@@ -16,15 +16,38 @@ __device__ static inline uint32_t two(const __half *v) {
 }
 
 // Older devices are never given a kernel with this.
-__device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) {
-    const uint32_t a0 = two(a), a1 = two(a + 2), a2 = two(a + 4), a3 = two(a + 6), b0 = two(b), b1 = two(b + 2);
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#define VT_MMA(type)                                                                                                   \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type                                                \
+                 ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                                          \
+                 : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])                                              \
+                 : "r"(two(a)), "r"(two(a + 2)), "r"(two(a + 4)), "r"(two(a + 6)), "r"(two(b)), "r"(two(b + 2)))
+#else
+#define VT_MMA(type) (void)sum, (void)a, (void)b
+#endif
+
+__device__ static inline void mma(float sum[4], const __half a[8], const __half b[4]) { VT_MMA("f16"); }
+__device__ static inline void mma_bf16(float sum[4], const __half a[8], const __half b[4]) { VT_MMA("bf16"); }
+
+__device__ static inline float to_tf32(float v) {
+    uint32_t rounded = __float_as_uint(v);
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(v));
+#endif
+    return __uint_as_float(rounded);
+}
+
+// m16n8k8 of numbers rounded by to_tf32. With in_group = lane % 4, a thread holds of A rows group and group + 8 at k =
+// in_group, then at 4 more, and of B column group at the same k; of C as above.
+__device__ static inline void mma_tf32(float sum[4], const float a[4], const float b[2]) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
     asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+        "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 #else
-    (void)a0, (void)a1, (void)a2, (void)a3, (void)b0, (void)b1, (void)sum;
+    (void)sum, (void)a, (void)b;
 #endif
 }
 #endif

@@ -32,14 +32,14 @@ __global__ static void __launch_bounds__(norm_threads) group_norm(const vt_cuda_
     begin_early();
     const int group = blockIdx.x, size = p.x.channels / p.groups, first = group * size;
     const int64_t item = blockIdx.y, count = (int64_t)p.x.rows * p.x.columns * size;
-    const float pivot = load1(p.x.data, p.x.half, group_element(p.x, item, first, size, 0));
+    const float pivot = load1(p.x.data, p.x.element, group_element(p.x, item, first, size, 0));
     float sum = 0;
     for (int64_t i = threadIdx.x; i < count; i += norm_threads)
-        sum += load1(p.x.data, p.x.half, group_element(p.x, item, first, size, i)) - pivot;
+        sum += load1(p.x.data, p.x.element, group_element(p.x, item, first, size, i)) - pivot;
     const float from_pivot = block_sum(sum) / (float)count;
     float squares = 0;
     for (int64_t i = threadIdx.x; i < count; i += norm_threads) {
-        const float d = load1(p.x.data, p.x.half, group_element(p.x, item, first, size, i)) - pivot - from_pivot;
+        const float d = load1(p.x.data, p.x.element, group_element(p.x, item, first, size, i)) - pivot - from_pivot;
         squares = fmaf(d, d, squares);
     }
     const float inverse = 1 / sqrtf(block_sum(squares) / (float)count + p.epsilon);
@@ -54,10 +54,10 @@ __global__ static void __launch_bounds__(norm_threads) group_norm(const vt_cuda_
         if (row < 0 || row >= p.y.rows || column < 0 || column >= p.y.columns) {
             v = p.y.border ? p.y.border[channel] : 0;
         } else if (channel < p.y.channels) {
-            const float x = load1(p.x.data, p.x.half, pixel(p.x, item, row, column) + channel);
+            const float x = load1(p.x.data, p.x.element, pixel(p.x, item, row, column) + channel);
             v = act1(p.tail, fmaf((x - pivot - from_pivot) * inverse, p.scale[channel], p.shift[channel]), channel);
         }
-        store1(p.y.data, p.y.half, pixel(p.y, item, row, column) + channel, v);
+        store1(p.y.data, p.y.element, pixel(p.y, item, row, column) + channel, v);
     }
 }
 

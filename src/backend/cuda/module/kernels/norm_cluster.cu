@@ -90,7 +90,8 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
     // Sums per group are taken of distances from a number that all its channels share: its first channel's pivot.
     const int channel = (int)threadIdx.x, group_first = channel < p.x.channels ? channel / size * size : 0;
     if (channel < lanes)
-        m.pivot[channel] = channel < p.x.channels ? load1(p.x.data, true, pixel(p.x, item, 0, 0) + group_first) : 0;
+        m.pivot[channel] =
+            channel < p.x.channels ? load1(p.x.data, VT_CUDA_F16, pixel(p.x, item, 0, 0) + group_first) : 0;
     __syncthreads();
     float pivot[8], sums[8] = {};
     for (int i = 0; i < 8; i++) pivot[i] = s.works ? m.pivot[s.vector * 8 + i] : 0;

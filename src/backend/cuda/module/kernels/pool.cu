@@ -18,7 +18,7 @@ __device__ static inline float4 value_at(const vt_cuda_pool &p, const place &at)
         for (int j = 0; j < w.kernel[1]; j++) {
             const int column = left + j * w.dilation[1];
             if (column < 0 || column >= p.x.columns) continue;
-            const float4 x = load4(p.x.data, p.x.half, pixel(p.x, at.item, row, column) + at.channel);
+            const float4 x = load4(p.x.data, p.x.element, pixel(p.x, at.item, row, column) + at.channel);
             v = p.average ? add4(v, x) : max4(v, x);
             inside++;
         }
@@ -42,7 +42,7 @@ __global__ static void __launch_bounds__(pool_vectors *pool_slices) global_pool(
     const bool used = channel < p.y.lanes;
     float4 sum = all4(0);
     for (int i = slice; used && i < p.x.rows * p.x.columns; i += pool_slices)
-        sum = add4(sum, load4(p.x.data, p.x.half, pixel(p.x, item, i / p.x.columns, i % p.x.columns) + channel));
+        sum = add4(sum, load4(p.x.data, p.x.element, pixel(p.x, item, i / p.x.columns, i % p.x.columns) + channel));
     sums[slice][vector] = sum;
     __syncthreads();
     sum = all4(0);
@@ -53,7 +53,7 @@ __global__ static void __launch_bounds__(pool_vectors *pool_slices) global_pool(
         const float4 mean =
             first4(make_float4(sum.x / count, sum.y / count, sum.z / count, sum.w / count), p.y.channels - channel);
         const int row = i / columns - p.y.pad[0], column = i % columns - p.y.pad[1];
-        store4(p.y.data, p.y.half, pixel(p.y, item, row, column) + channel,
+        store4(p.y.data, p.y.element, pixel(p.y, item, row, column) + channel,
             row == 0 && column == 0 ? mean : border4(p.y, channel));
     }
 }

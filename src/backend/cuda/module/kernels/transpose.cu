@@ -10,7 +10,7 @@ __device__ static inline float from_plane(const vt_cuda_transpose &p, int64_t it
         at[p.axis[axis]] = (int)(i % p.dims[axis]);
         i /= p.dims[axis];
     }
-    return load1(p.x_plane.data, p.x_plane.half, pixel(p.x_plane, item, at[2], at[3]) + at[1]);
+    return load1(p.x_plane.data, p.x_plane.element, pixel(p.x_plane, item, at[2], at[3]) + at[1]);
 }
 
 __device__ static inline int64_t from_plain(const vt_cuda_transpose &p, int64_t i) {
