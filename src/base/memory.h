@@ -14,9 +14,9 @@ void *vt_alloc_aligned(size_t bytes);
 void vt_free_aligned(void *memory);
 
 /*
- * Zeroed pages, NULL when out of memory; from 4 MiB on huge ones, as many as are filled. Each comes to be when it is
- * first touched, by the thread that does, so that threads share the work. The page behind them faults. Released by
- * vt_free_pages with the same size (NULL is fine).
+ * Zeroed pages, NULL when out of memory; from 1 MiB on huge ones, of which at most half of one is not used. Each comes
+ * to be when it is first touched, by the thread that does, so that threads share the work. The page behind them faults.
+ * Released by vt_free_pages with the same size (NULL is fine).
  */
 void *vt_alloc_pages(size_t bytes);
 void vt_free_pages(void *memory, size_t bytes);

@@ -130,7 +130,8 @@ static bool faults(char *at) {
 
 static void test_pages(void **state) {
     (void)state;
-    static const size_t sizes[] = {0, 1, 4096, 100000, (4u << 20) - 1, 4u << 20, (4u << 20) + 1, 9u << 20};
+    static const size_t sizes[] = {0, 1, 4096, 100000, (1u << 20) - 4096, 1u << 20, (2u << 20) - 1, 2u << 20,
+        (3u << 20) - 4096, 3u << 20, (4u << 20) - 1, 4u << 20, (4u << 20) + 1, 9u << 20};
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char *memory = vt_alloc_pages(sizes[i]);
