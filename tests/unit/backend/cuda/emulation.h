@@ -53,11 +53,6 @@ static inline float __uint_as_float(uint32_t bits) {
 /* The C library's would be a call for each; rounding twice is within every tolerance. */
 #define fmaf(a, b, c) ((a) * (b) + (c))
 
-static inline uint32_t __float_as_uint(float v) {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
 static inline int __ffs(int v) { return __builtin_ffs(v); }
 /* No thread runs while another does. */
 static inline uint32_t atomicAdd(uint32_t *at, uint32_t by) {
