@@ -6,7 +6,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${VULTUS_GPU_BUILD:-build-gpu}
-tests=(channels gemm plane conv_tactics conv_transpose channels_bf16 plane_bf16 conv_tactics_bf16 conv_transpose_bf16 networks)
+tests=(channels gemm plane conv_tactics conv_transpose channels_bf16 plane_bf16 conv_tactics_bf16 conv_transpose_bf16 networks photo resident)
+# VULTUS_GPU_PHOTOS: photos to time, separated by blanks; VULTUS_DET and VULTUS_REC name models other than the starter pack's.
+read -ra photos <<<"${VULTUS_GPU_PHOTOS:-examples/group.jpg}"
 report=()
 failed=0
 
@@ -41,6 +43,7 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         run_test gemm compute-sanitizer --tool "$tool" --error-exitcode 9
         run_test channels compute-sanitizer --tool "$tool" --error-exitcode 9
+        run_test photo compute-sanitizer --tool "$tool" --error-exitcode 9
     done
     run_test networks compute-sanitizer --tool memcheck --error-exitcode 9
 else
@@ -63,6 +66,18 @@ for model in models/starter/starter_det.onnx models/starter/starter_rec.onnx "$@
     done
     try bench "$model" --compare-backends
     [[ $two == *,* ]] && try bench "$model" --backend cuda --precision fp16 --devices "$two"
+done
+
+# The whole path: on the device from bytes to embeddings, decoded by processors, and with processors between the networks.
+for way in "VULTUS_USE_NVJPEG=on" "VULTUS_USE_NVJPEG=off" "VULTUS_RESIDENT=off"; do
+    for precision in fp16 fp32; do
+        echo "$way, $precision, ${photos[*]}:"
+        if env "$way" "$folder/tools/vultus" bench "${photos[@]}" --backend cuda --precision "$precision" --verbose; then
+            note ok "photos, $way, $precision"
+        else
+            note FAILED "photos, $way, $precision"
+        fi
+    done
 done
 
 printf '\n%s\n' "${report[@]}"

@@ -4,7 +4,7 @@
 #   build    compiler, meson, and the libraries that vultus and its unit tests link
 #   tools    ccache, clang, clang-format and what else of Debian's packages tests use
 #   tests    those, a Python environment in .venv (unless $PYTHON names one), and ONNX's node tests
-#   cuda     nvcc and the CUDA runtime, from PyPI, in build/cuda-toolkit, for the module of CUDA kernels
+#   cuda     nvcc, the CUDA runtime and nvJPEG, from PyPI, in build/cuda-toolkit, for the module of CUDA kernels
 #   aarch64  cross compiler, emulator, and the libraries for aarch64 in build-aarch64-sysroot, which no other build sees
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,8 +19,8 @@ python_packages=('numpy>=1.26' 'onnx>=1.16' 'onnxruntime>=1.18' 'opencv-python-h
     'pillow>=11.3' 'pillow-heif>=1.1' 'msgpack>=1' 'cffi>=1.16'
     'setuptools>=68' 'wheel>=0.40' 'websocket-client>=1.6' 'schemathesis>=4')
 
-# What nvcc is made of, its headers and the static runtime come with these two.
-cuda_packages=('nvidia-cuda-nvcc>=13.0,<14' 'nvidia-cuda-runtime>=13.0,<14')
+# What nvcc is made of, its headers and the static runtime come with the first two; the third is loaded at run time.
+cuda_packages=('nvidia-cuda-nvcc>=13.0,<14' 'nvidia-cuda-runtime>=13.0,<14' 'nvidia-nvjpeg>=13.0,<14')
 
 # The last package that ships ONNX's node tests; only its files are used, it is not installed.
 node_tests_version=1.17.0

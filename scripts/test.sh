@@ -16,9 +16,9 @@ jobs=$(nproc)
 export CCACHE_NOHASHDIR=1
 # What runs on several threads or serves several callers; the rest gains nothing from ThreadSanitizer. Single steps, minutes of them,
 # add nothing to the networks that the others run.
-threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|api|thread|compile|backend_(channels|cpu|gemm)_(avx2|native)'
+threaded='pool|log|batcher|server_work|exec|session|engine|pipeline|detector|embedder|face_resident|api|thread|compile|backend_(channels|cpu|gemm)_(avx2|native)'
 # Kernels are not instrumented, and their steps are what test_conv runs; networks on fibers take minutes.
-unsanitized='backend_conv_tactics_(sse|avx2|native)|backend_networks_cuda'
+unsanitized='backend_conv_tactics_(sse|avx2|native)|backend_(networks|resident)_cuda'
 # Where the processor makes a difference: kernels, tensors, pictures, and the corpora of hostile inputs.
 emulated='^(conv|cpu|pool|memory|tensor|npy|backend_(channels|conv_transpose|cpu|gemm|plane)_native|image_.*|face_(align|scrfd)|ops_(linear|elementwise)|replay_.*)$'
 

@@ -135,6 +135,16 @@ static void add_model(
     vt_strbuf_puts(out, "} 1\n");
 }
 
+static void add_bus(struct vt_strbuf *out, const struct vultus_pipeline_statistics *s) {
+    vt_metrics_head(out, "vultus_resident_pictures_total", "counter", "pictures that stayed on a GPU");
+    vt_strbuf_printf(out, "vultus_resident_pictures_total %llu\n", (unsigned long long)s->resident_pictures);
+    vt_metrics_head(out, "vultus_bus_bytes_total", "counter", "bytes copied to and from GPUs");
+    vt_strbuf_printf(out,
+        "vultus_bus_bytes_total{direction=\"to_device\"} %llu\nvultus_bus_bytes_total{direction=\"from_device\"} "
+        "%llu\n",
+        (unsigned long long)s->bytes_to_device, (unsigned long long)s->bytes_from_device);
+}
+
 static void add_state(struct vt_server *server, struct vt_models *in_service, struct vt_strbuf *out) {
     struct vultus_pipeline_statistics batches;
     size_t waiting, busy;
@@ -148,6 +158,7 @@ static void add_state(struct vt_server *server, struct vt_models *in_service, st
     add_batches(out, "detector", batches.detector_batches);
     add_batches(out, "recogniser", batches.recogniser_batches);
     add_batches(out, "attributes", batches.attribute_batches);
+    add_bus(out, &batches);
     vt_metrics_head(out, "vultus_model_info", "gauge", "models in use");
     struct vultus_pipeline_info now;
     vultus_pipeline_describe(in_service->pipeline, &now);

@@ -140,7 +140,8 @@ static enum vultus_status open_pipeline(
         .attribute_models = (const char *const *)plans->paths + 2,
         .attribute_fallback_plans = (const char *const *)plans->fallbacks + 2,
         .n_attribute_models = plans->count - 2,
-        .batching = {true, models->choice.max_batch, models->choice.max_delay_us}};
+        .batching = {true, models->choice.max_batch, models->choice.max_delay_us},
+        .without_nvjpeg = !vt_setting_integer(server, VT_KEY_USE_NVJPEG)};
     return vultus_pipeline_open(server->runtime, &options, &models->pipeline, error);
 }
 

@@ -57,14 +57,27 @@ static enum vultus_status get_bytes(struct vt_picture_job *job, struct source *s
     return status;
 }
 
+static const char name_in_errors[] = "the image";
+
+/* Pictures that stay on a GPU may be decoded there: the search does it, with nothing but the bytes. */
+static bool is_decoded_by_search(const struct vt_picture_set *set) {
+    return set->each == vt_picture_search && set->request->models->info.keeps_pictures;
+}
+
 static void decode(struct vt_picture_job *job) {
     struct vultus_error error = {0};
     struct source source = {0};
     uint64_t start = vt_now_ns();
     enum vultus_status status = get_bytes(job, &source, &error);
+    if (!status && is_decoded_by_search(job->set)) {
+        job->bytes = source.bytes ? source.bytes : (const uint8_t *)"";
+        job->size = source.size;
+        job->owned_bytes = source.owned;
+        return;
+    }
     if (!status)
         status = vultus_picture_decode(
-            job->set->request->server->runtime, source.bytes, source.size, "the image", &job->picture, &error);
+            job->set->request->server->runtime, source.bytes, source.size, name_in_errors, &job->picture, &error);
     free(source.owned);
     job->stages[VT_STAGE_DECODE] = vt_ms_since(start);
     if (status) vt_picture_fail(job, error.text);
@@ -102,13 +115,19 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops,
         .without_embeddings = !embeddings,
         .with_crops = crops,
         .attributes = attributes & models->attributes,
+        .whole_picture = true,
     };
     struct vultus_error error;
-    if (vultus_analyze(models->pipeline, &job->picture, &options, &job->faces, &error) < 0) {
+    enum vultus_status status = job->bytes
+                                    ? vultus_analyze_encoded(models->pipeline, job->bytes, job->size, name_in_errors,
+                                          &options, &job->faces, &error)
+                                    : vultus_analyze(models->pipeline, &job->picture, &options, &job->faces, &error);
+    if (status < 0) {
         vt_picture_fail(job, error.text);
         return;
     }
     const struct vultus_times *times = &job->faces->times;
+    if (job->bytes) job->stages[VT_STAGE_DECODE] = times->read;
     job->stages[VT_STAGE_LETTERBOX] = times->letterbox;
     job->stages[VT_STAGE_DETECT] = times->detect;
     job->stages[VT_STAGE_BOXES] = times->decode;
@@ -118,11 +137,18 @@ void vt_picture_analyze(struct vt_picture_job *job, bool embeddings, bool crops,
     if (crops) encode_crops(job);
 }
 
+static void release_picture(struct vt_picture_job *job) {
+    vultus_picture_release(&job->picture);
+    free(job->owned_bytes);
+    job->owned_bytes = NULL;
+    job->bytes = NULL;
+}
+
 void vt_picture_search(struct vt_picture_job *job) {
     const struct vt_wanted *wanted = job->set->wanted;
     vt_picture_analyze(
         job, wanted->extract_embedding, wanted->return_face_data, vt_wanted_attributes(wanted) | wanted->attributes);
-    vultus_picture_release(&job->picture);
+    release_picture(job);
 }
 
 /* ---------------------------------------------------------------- all of them */
@@ -241,7 +267,7 @@ void vt_picture_release(struct vt_picture_job *job) {
     free(job->embedding);
     free(job->fetch.bytes);
     vultus_faces_free(job->faces);
-    vultus_picture_release(&job->picture);
+    release_picture(job);
     free(job->failure);
     job->crops = NULL;
     job->embedding = NULL;

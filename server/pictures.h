@@ -20,6 +20,10 @@ struct vt_picture_job {
     struct vt_picture_set *set;
     const struct vt_named_picture *named;
     struct vultus_picture picture; /* pixels NULL where it failed; released by the set */
+    /* Instead, where it is to be searched by models that keep pictures on a GPU: the file's bytes. */
+    const uint8_t *bytes; /* NULL: it was decoded */
+    size_t size;
+    uint8_t *owned_bytes; /* NULL where they are the request's own */
     struct vultus_faces *faces;
     struct vt_encoded *crops; /* of the faces, where they are wanted */
     float *embedding, norm;   /* of a crop that was embedded by itself; NULL otherwise */

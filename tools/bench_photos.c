@@ -79,10 +79,10 @@ static void print_head(void) {
 
 static void print_row(const struct row *row) {
     char spread[32], face[16] = "-";
-    snprintf(spread, sizeof spread, "%.1f-%.1f", row->low, row->high);
+    snprintf(spread, sizeof spread, "%.2f-%.2f", row->low, row->high);
     if (row->faces) snprintf(face, sizeof face, "%.2f", per_face(row));
     vt_cli_print_clean(vt_path_basename(row->file));
-    printf("%*s %6zu %10.1f %17s %12s %9.1f", (int)fmax(0, 24 - (double)strlen(vt_path_basename(row->file))), "",
+    printf("%*s %6zu %10.2f %17s %12s %9.1f", (int)fmax(0, 24 - (double)strlen(vt_path_basename(row->file))), "",
         row->faces, row->median[TOTAL], spread, face, faces_per_s(row));
     for (int s = 0; s < STAGES; s++) printf(" %8.1f%%", 100 * row->median[s] / row->median[TOTAL]);
     putchar('\n');

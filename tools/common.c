@@ -124,7 +124,7 @@ char *vt_cli_model(enum vt_setting setting, const char *flag_value) {
 }
 
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out) {
-    *out = (struct vt_cli_pipeline){0};
+    *out = (struct vt_cli_pipeline){.verbose = options->verbose};
     struct vt_cli_progress progress[3] = {0};
     struct vultus_error error;
     out->detector = vt_cli_resolve(options, vt_cli_model(VT_SETTING_DETECTOR, options->det), "scrfd");
@@ -156,7 +156,16 @@ fail:
     return false;
 }
 
+static void tell_bus(const struct vultus_pipeline *pipeline) {
+    struct vultus_pipeline_statistics s;
+    vultus_pipeline_measure(pipeline, &s);
+    vt_cli_say("photos that stayed on a GPU: %llu; bytes to it: %llu, from it: %llu",
+        (unsigned long long)s.resident_pictures, (unsigned long long)s.bytes_to_device,
+        (unsigned long long)s.bytes_from_device);
+}
+
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline) {
+    if (pipeline->verbose && pipeline->pipeline) tell_bus(pipeline->pipeline);
     vultus_pipeline_close(pipeline->pipeline);
     vultus_runtime_destroy(pipeline->runtime);
     free(pipeline->detector);

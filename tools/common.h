@@ -59,9 +59,11 @@ struct vt_cli_pipeline {
     struct vultus_pipeline *pipeline;
     char *detector, *recogniser;
     struct vt_file_list attribute_models;
+    bool verbose;
 };
 /* Opens it from the options, building plans where needed; on failure says why, cleans up and returns false. */
 bool vt_cli_pipeline_open(const struct vt_options *options, bool with_recogniser, struct vt_cli_pipeline *out);
+/* With --verbose tells what went over the bus to GPUs. */
 void vt_cli_pipeline_close(struct vt_cli_pipeline *pipeline);
 struct vultus_analyze_options vt_cli_analyze_options(const struct vt_options *options);
 

@@ -43,6 +43,8 @@ static const struct option table[] = {
     {VT_MATCH, "det-threshold", 0, NUMBER, AT(threshold), "S", 0.001, 1, "least detection score (0.6)"},
     {VT_EXTRACT | VT_DRAW, "limit-faces", 0, INTEGER, AT(limit_faces), "N", 1, 1e6, "keep the N largest faces"},
     {PHOTOS, "min-face-size", 0, INTEGER, AT(min_face_size), "PX", 1, 1e6, "drop faces narrower than PX pixels"},
+    {VT_EXTRACT | VT_MATCH | VT_BENCH, "verbose", 'v', FLAG, AT(verbose), NULL, 0, 0,
+        "tell how many photos stayed on a GPU, and what went over the bus"},
     {PHOTOS, "robust", 0, CHOICE, AT(robust), "auto|off|full", 0, 0,
         "look again with a margin and turned: when nothing is found, never, always (auto)"},
     {PHOTOS, "tile", 0, FLAG, AT(tile), NULL, 0, 0, "look also at parts of large photos, for tiny faces"},

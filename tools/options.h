@@ -35,7 +35,7 @@ struct vt_text_list {
  */
 struct vt_options {
     bool help, json, ndjson, force, landmarks, times, quiet, no_embeddings, tile, layers, report, full_decode,
-        recursive, resume, strict, compare_backends;
+        recursive, resume, strict, compare_backends, verbose;
     int threads, max_batch, width, height, limit_faces, min_face_size, timeout, samples, max_bytes, max_pixels,
         max_side, jobs;
     double threshold, match_threshold, seconds;

@@ -457,6 +457,13 @@ struct vultus_pipeline_options {
     struct vultus_build_options attribute_build;
     const char *const *attribute_fallback_plans; /* NULL, or one for each of attribute_models */
     struct vultus_batching batching;
+    /*
+     * Where both networks run on a GPU a picture goes there once, and faces and embeddings come back; pictures whose
+     * crops or attributes are wanted do not stay there. Both are also off where $VULTUS_RESIDENT, $VULTUS_USE_NVJPEG
+     * are.
+     */
+    bool without_resident_pictures; /* processors prepare every network's input */
+    bool without_nvjpeg;            /* processors decode JPEG, and pixels go to the GPU */
 };
 
 VULTUS_API enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime,
@@ -483,6 +490,7 @@ struct vultus_pipeline_info {
     int detector_width, detector_height; /* of the network's picture */
     int crop_width, crop_height;         /* that the recogniser takes; 0 without one */
     int dimension;                       /* of embeddings; 0 without a recogniser */
+    bool keeps_pictures;                 /* they stay on a GPU, where that is possible */
 };
 VULTUS_API void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vultus_pipeline_info *out);
 
@@ -491,6 +499,10 @@ VULTUS_API void vultus_pipeline_describe(const struct vultus_pipeline *pipeline,
 struct vultus_pipeline_statistics {
     uint64_t detector_batches[VULTUS_BATCH_SIZES], recogniser_batches[VULTUS_BATCH_SIZES];
     uint64_t attribute_batches[VULTUS_BATCH_SIZES]; /* of all models that tell attributes together */
+    uint64_t resident_pictures;                     /* that stayed on a GPU; they share no batches */
+    /* Copied to and from GPUs by this process, for whatever it did there, since the pipeline was opened. Counted where
+     * pictures can stay on one. */
+    uint64_t bytes_to_device, bytes_from_device;
 };
 VULTUS_API void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vultus_pipeline_statistics *out);
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "api/api_internal.h"
+#include "config/config.h"
+#include "config/keys.h"
 #include "face/attributes.h"
 #include "face/draw.h"
 #include "face/pipeline.h"
@@ -16,7 +18,8 @@ struct vultus_pipeline {
     struct vt_detector *detector;
     struct vt_embedder *embedder;
     struct vt_pipeline pipeline;
-    float match_threshold; /* 0: unknown */
+    struct vt_resident *resident; /* NULL: pictures do not stay on a device */
+    float match_threshold;        /* 0: unknown */
     struct vt_image_limits limits;
 };
 
@@ -66,6 +69,28 @@ static enum vultus_status share_batches(
     return status;
 }
 
+/* Whether a setting is on, which it is unless it is set otherwise. */
+static enum vultus_status read_switch(enum vt_setting setting, bool *on, struct vultus_error *error) {
+    const char *text = vt_setting_text(setting, NULL);
+    int64_t value = 1;
+    if (text && !vt_key_read_switch(text, &value))
+        return vt_fail(error, VULTUS_ERROR_INVALID, "%s is \"%.32s\"; it takes on or off",
+            vt_setting_info(setting)->environment, text);
+    *on = value;
+    return VULTUS_OK;
+}
+
+static enum vultus_status keep_pictures(
+    const struct vultus_pipeline_options *options, struct vultus_pipeline *p, struct vultus_error *error) {
+    bool stay = true, nvjpeg = true;
+    enum vultus_status status = read_switch(VT_SETTING_RESIDENT, &stay, error);
+    if (!status) status = read_switch(VT_SETTING_USE_NVJPEG, &nvjpeg, error);
+    if (status || !stay || options->without_resident_pictures) return status;
+    status = vt_resident_create(p->detector, p->embedder, nvjpeg && !options->without_nvjpeg, &p->resident, error);
+    p->pipeline.resident = p->resident;
+    return status;
+}
+
 static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const struct vultus_pipeline_options *options,
     struct vultus_pipeline *p, struct vultus_error *error) {
     enum vultus_status status =
@@ -84,6 +109,7 @@ static enum vultus_status open_pipeline(struct vultus_runtime *runtime, const st
         p->pipeline.typical_norm = entry.typical_norm;
     }
     if (!status) status = open_classifiers(runtime, options, p, error);
+    if (!status) status = keep_pictures(options, p, error);
     return !status && options->batching.shared ? share_batches(&options->batching, p, error) : status;
 }
 
@@ -106,6 +132,7 @@ enum vultus_status vultus_pipeline_open(struct vultus_runtime *runtime, const st
 
 void vultus_pipeline_close(struct vultus_pipeline *pipeline) {
     if (!pipeline) return;
+    vt_resident_destroy(pipeline->resident);
     vt_detector_destroy(pipeline->detector);
     vt_embedder_destroy(pipeline->embedder);
     for (size_t i = 0; i < VT_MOST_CLASSIFIERS; i++) {
@@ -130,6 +157,7 @@ void vultus_pipeline_describe(const struct vultus_pipeline *pipeline, struct vul
         .detector_precision = vt_engine_plan(detector)->key.precision,
         .detector_backend = vt_engine_backend(detector),
         .detector_failure = vt_engine_failure(detector)};
+    out->keeps_pictures = vt_resident_is_usable(pipeline->resident);
     vt_detector_input_size(pipeline->detector, &out->detector_width, &out->detector_height);
     if (!recogniser) return;
     out->recogniser = model_name(recogniser);
@@ -153,6 +181,11 @@ void vultus_pipeline_measure(const struct vultus_pipeline *pipeline, struct vult
     add_batches(pipeline->recogniser_engine, out->recogniser_batches);
     for (size_t i = 0; i < pipeline->pipeline.n_classifiers; i++)
         add_batches(pipeline->attribute_engines[i], out->attribute_batches);
+    struct vt_resident_statistics resident;
+    vt_resident_measure(pipeline->resident, &resident);
+    out->resident_pictures = resident.pictures;
+    out->bytes_to_device = resident.to_device;
+    out->bytes_from_device = resident.from_device;
 }
 
 /* ------------------------------------------------------------ faces */
@@ -239,12 +272,12 @@ static void add_stop(struct company *company, struct vt_batcher *batcher) {
     guest[-1].next_guest = guest;
 }
 
-/* Nothing without batchers. */
+/* Nothing without batchers, nor of pictures that go another way. */
 static void join_company(
     struct vultus_pipeline *pipeline, const struct vt_analyze_options *options, struct company *company) {
     struct vt_batcher *detector = vt_engine_batcher(pipeline->detector_engine);
     *company = (struct company){0};
-    if (!detector) return;
+    if (!detector || vt_stays_on_device(&pipeline->pipeline, options)) return;
     add_stop(company, detector);
     if (pipeline->recogniser_engine && !options->without_embeddings)
         add_stop(company, vt_engine_batcher(pipeline->recogniser_engine));

@@ -2,6 +2,7 @@
 #ifndef VT_BACKEND_BACKEND_H
 #define VT_BACKEND_BACKEND_H
 
+#include "backend/photo.h"
 #include "base/pool.h"
 #include "base/status.h"
 #include "plan/plan.h"
@@ -116,6 +117,7 @@ struct vt_backend {
      */
     double (*peak_flops)(struct vt_pool *pool, const char *precision);
     void (*destroy)(struct vt_executable *executable); /* NULL is fine */
+    const struct vt_photo_backend *photos;             /* NULL: pictures do not stay on its device */
     const struct vt_backend_builder *builder;          /* NULL without the compiler */
 };
 

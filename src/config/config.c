@@ -35,6 +35,10 @@ static const struct vt_setting_info settings[VT_SETTING_COUNT] = {
         "GPUs to use, as the driver counts them, separated by commas; auto: the first that can be used"},
     [VT_SETTING_CUDA_MODULE] = {NULL, "VULTUS_CUDA_MODULE", "vultus/libvultus_cuda.so beside the program or library",
         "module with the CUDA kernels"},
+    [VT_SETTING_RESIDENT] = {NULL, "VULTUS_RESIDENT", "on",
+        "off: processors prepare every network's input, even where pictures could stay on the GPU"},
+    [VT_SETTING_USE_NVJPEG] = {NULL, "VULTUS_USE_NVJPEG", "on",
+        "off: processors decode JPEG, even where the GPU could; it needs libnvjpeg"},
 };
 
 const struct vt_setting_info *vt_setting_info(enum vt_setting setting) { return &settings[setting]; }

@@ -41,6 +41,8 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
         "the first of the back ends or none, instead of falling back"},
     [VT_KEY_DEVICES] = {"devices", VT_KIND_TEXT, "auto", "N,N...", 0, 0, "",
         "GPUs to use, as the driver counts them; auto: the first that can be used"},
+    [VT_KEY_USE_NVJPEG] = {"use_nvjpeg", VT_KIND_SWITCH, "on", "on|off", 0, 0, "USE_NVJPEG",
+        "whether GPUs decode JPEG, where libnvjpeg is there"},
     [VT_KEY_THREADS] = {"threads", VT_KIND_INTEGER, "0", "N", 0, 1024, "",
         "threads of the networks; 0: as many as processors"},
     [VT_KEY_WORKERS] = {"workers", VT_KIND_INTEGER, "48", "N", 1, 1024, "",
@@ -112,8 +114,8 @@ static const struct vt_key_info table[VT_KEY_COUNT] = {
 
 /* Variables of InsightFace-REST that mean nothing here; files may hold them too. */
 static const char *const without_meaning[] = {"NUM_WORKERS", "REC_BATCH_SIZE", "DET_BATCH_SIZE", "FORCE_FP16",
-    "TRITON_URI", "DEF_SSLV3_HACK", "USE_NVJPEG", "FACE_MODEL_CLASS", "TRT_VERSION", "TENSORRT_VERSION",
-    "tensorrt.workspace_size_mb", "comparison.min_cosine_similarity"};
+    "TRITON_URI", "DEF_SSLV3_HACK", "FACE_MODEL_CLASS", "TRT_VERSION", "TENSORRT_VERSION", "tensorrt.workspace_size_mb",
+    "comparison.min_cosine_similarity"};
 
 const struct vt_key_info *vt_key_info(enum vt_key key) { return &table[key]; }
 

@@ -322,6 +322,21 @@ static enum vultus_status run_shared(
     return run_alone(context, inputs, outputs, batch, NULL, error);
 }
 
+const struct vt_photo_backend *vt_engine_photos(const struct vt_engine *engine) {
+    return atomic_load(&engine->failed) ? NULL : engine->backend->photos;
+}
+
+int vt_engine_devices(const struct vt_engine *engine) { return engine->n_devices; }
+
+enum vultus_status vt_engine_create_executable(
+    const struct vt_engine *engine, int device, struct vt_executable **out, struct vultus_error *error) {
+    return engine->backend->create(engine->plan, engine->pool, device, out, error);
+}
+
+void vt_engine_destroy_executable(const struct vt_engine *engine, struct vt_executable *executable) {
+    engine->backend->destroy(executable);
+}
+
 static struct vt_tensor batched(const struct vt_plan_value *v, bool has_batch_axis, int64_t batch) {
     struct vt_tensor t = {.dtype = v->dtype, .rank = has_batch_axis ? v->rank : v->rank + 1, .dims = {batch}};
     const int64_t *item_dims = has_batch_axis ? v->dims + 1 : v->dims;

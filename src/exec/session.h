@@ -49,6 +49,17 @@ const char *vt_engine_backend(const struct vt_engine *engine);
 /* Why the plan's own back end was given up; NULL: it was not. Lives as long as the engine. Thread-safe. */
 const char *vt_engine_failure(const struct vt_engine *engine);
 
+/*
+ * Pictures that stay on a device (backend/photo.h): what the back end can do with them; NULL: nothing, or it was given
+ * up. Thread-safe.
+ */
+const struct vt_photo_backend *vt_engine_photos(const struct vt_engine *engine);
+int vt_engine_devices(const struct vt_engine *engine); /* how many the back end uses */
+/* An executable of the plan for those functions, used by one thread at a time and destroyed before the engine is. */
+enum vultus_status vt_engine_create_executable(
+    const struct vt_engine *engine, int device, struct vt_executable **out, struct vultus_error *error);
+void vt_engine_destroy_executable(const struct vt_engine *engine, struct vt_executable *executable); /* NULL is fine */
+
 /* vt_backend.peak_flops of what the plan is for. */
 double vt_engine_peak_flops(const struct vt_engine *engine);
 

@@ -125,7 +125,7 @@ static enum vultus_status select_faces(
     return VULTUS_OK;
 }
 
-enum vultus_status vt_detect(const struct vt_detector *detector, const struct vt_image *picture,
+enum vultus_status vt_detect(const struct vt_detector *detector, const struct vt_image *picture, struct vt_stay *stay,
     const struct vt_detect_options *options, struct vt_face_list *list, double *scale, struct vt_detect_times *times,
     struct vultus_error *error) {
     /* The borrowing of memory is the detector's only changing state, and it is locked. */
@@ -136,6 +136,7 @@ enum vultus_status vt_detect(const struct vt_detector *detector, const struct vt
     struct vt_search search = {.detector = detector,
         .memory = memory,
         .picture = picture,
+        .stay = stay,
         .options = options,
         .nms_threshold = options->nms_threshold > 0 ? options->nms_threshold : detector->family->nms_threshold};
     size_t before = list->count;

@@ -48,7 +48,10 @@ struct vt_detect_times {
  * something was found does not depend on min_face_size. scale (may be NULL) gets the letterbox factor of the first look
  * that found something, of the plain one when none did. times may be NULL.
  */
-enum vultus_status vt_detect(const struct vt_detector *detector, const struct vt_image *picture,
+struct vt_stay; /* face/resident.h */
+/* `stay` is NULL, or a place on the device that has the picture loaded: then the picture's pixels may be NULL, and
+ * times are the stay's. */
+enum vultus_status vt_detect(const struct vt_detector *detector, const struct vt_image *picture, struct vt_stay *stay,
     const struct vt_detect_options *options, struct vt_face_list *list, double *scale, struct vt_detect_times *times,
     struct vultus_error *error);
 

@@ -26,6 +26,7 @@ struct vt_search {
     const struct vt_detector *detector;
     const struct vt_network_memory *memory;
     const struct vt_image *picture;
+    struct vt_stay *stay; /* NULL: on processors */
     const struct vt_detect_options *options;
     float nms_threshold;
     float *canvas;                  /* planes before they are turned; made on first need, freed by the search's owner */
@@ -41,6 +42,18 @@ struct vt_search {
  * nothing, but for the plain look, where it is an error.
  */
 enum vultus_status vt_look_once(struct vt_search *search, const struct vt_look *look, struct vultus_error *error);
+
+/* Decodes the outputs in search->memory and suppresses: search->candidates. */
+enum vultus_status vt_decode_candidates(struct vt_search *search, struct vultus_error *error);
+/*
+ * The same on the device: leaves what suppression leaves in search->candidates, network pixels. The letterbox is that
+ * of the look.
+ */
+enum vultus_status vt_look_on_device(struct vt_search *search, const struct vt_look *look,
+    const struct vt_letterbox *letterbox, struct vultus_error *error);
+/* What the device is told of a look. */
+struct vt_photo_look vt_photo_look_of(
+    const struct vt_network *network, const struct vt_look *look, const struct vt_letterbox *letterbox);
 
 /* The tiles of a picture for a network of that size: at most VT_MOST_TILES; none when the network sees it whole. */
 enum { VT_MOST_TILES = 64 };

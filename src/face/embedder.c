@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "face/network.h"
+#include "face/resident.h"
 
 struct vt_embedder {
     struct vt_network network;
@@ -59,6 +61,10 @@ void vt_embedder_destroy(struct vt_embedder *embedder) {
     if (!embedder) return;
     vt_network_fini(&embedder->network);
     free(embedder);
+}
+
+struct vt_engine *vt_embedder_engine(const struct vt_embedder *embedder) {
+    return embedder->network.engine;
 }
 
 int vt_embedder_dimension(const struct vt_embedder *embedder) { return embedder->dimension; }
@@ -124,5 +130,33 @@ enum vultus_status vt_embed(const struct vt_embedder *embedder, const struct vt_
     if (status) return status;
     status = embed_batches(embedder, memory, crops, count, embeddings, norms, error);
     vt_network_return(network, memory);
+    return status;
+}
+
+/* ---------------------------------------------------------------- on the device */
+
+/* Of one batch there; more would only take more of its memory. */
+enum { MOST_ON_DEVICE = 128 };
+
+bool vt_embedder_fits_device(const struct vt_embedder *embedder) { return !embedder->network.interleaved; }
+
+enum vultus_status vt_embed_on_device(const struct vt_embedder *embedder, struct vt_stay *stay,
+    const double (*inverses)[6], size_t count, float *embeddings, float *norms, struct vultus_error *error) {
+    const struct vt_network *network = &embedder->network;
+    enum vultus_status status = VULTUS_OK;
+    bool aside = vt_pool_step_aside(embedder->pool);
+    struct vt_photo_crops crops = {.most = vt_min_i64(network->batch, MOST_ON_DEVICE),
+        .width = network->width,
+        .height = network->height,
+        .normalisation = vt_photo_normalisation_of(&network->normalisation),
+        .dimension = embedder->dimension,
+        .states_norm = embedder->states_norm};
+    for (size_t start = 0; !status && start < count; start += (size_t)crops.most) {
+        crops.inverses = inverses + start;
+        crops.count = vt_min_i64((int64_t)(count - start), crops.most);
+        status = stay->functions->embed(stay->photo, stay->recogniser, &crops,
+            embeddings + start * (size_t)embedder->dimension, norms + start, error);
+    }
+    vt_pool_step_back(embedder->pool, aside);
     return status;
 }

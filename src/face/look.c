@@ -68,8 +68,8 @@ static void turn_planes(const struct vt_search *search, const struct canvas *can
     vt_pool_run(search->detector->pool, 3 * units, turn_rows, &job);
 }
 
-static enum vultus_status fill_input(struct vt_search *search, const struct vt_image *part, const struct vt_look *look,
-    struct vt_letterbox *letterbox, struct vultus_error *error) {
+static enum vultus_status fill_input(
+    struct vt_search *search, const struct vt_image *part, const struct vt_look *look, struct vultus_error *error) {
     const struct vt_network *network = &search->detector->network;
     struct canvas canvas = canvas_of(network, look->turn);
     if (look->turn && !search->canvas) {
@@ -79,7 +79,7 @@ static enum vultus_status fill_input(struct vt_search *search, const struct vt_i
     }
     enum vultus_status status =
         vt_letterbox_to_planes(part, look->margin, canvas.width, canvas.height, &network->normalisation,
-            search->detector->pool, look->turn ? search->canvas : search->memory->input, letterbox, error);
+            search->detector->pool, look->turn ? search->canvas : search->memory->input, NULL, error);
     if (!status && look->turn) turn_planes(search, &canvas);
     return status;
 }
@@ -142,38 +142,46 @@ static enum vultus_status take_candidates(
 
 /* ---------------------------------------------------------------- one look */
 
-static enum vultus_status find_candidates(struct vt_search *search, struct vultus_error *error) {
+enum vultus_status vt_decode_candidates(struct vt_search *search, struct vultus_error *error) {
     const struct vt_detector *detector = search->detector;
     uint64_t start = vt_now_ns();
-    enum vultus_status status = vt_network_run(&detector->network, search->memory, 1, error);
-    if (status) return status;
-    search->times.network_ms += vt_ms_since(start);
-
-    start = vt_now_ns();
     search->candidates.count = 0;
-    status = detector->family->decode(
+    enum vultus_status status = detector->family->decode(
         &detector->layout, search->memory->outputs, search->options->threshold, &search->candidates, error);
     if (!status) status = vt_nms(&search->candidates, search->nms_threshold, error);
     search->times.decode_ms += vt_ms_since(start);
     return status;
 }
 
-enum vultus_status vt_look_once(struct vt_search *search, const struct vt_look *look, struct vultus_error *error) {
+static enum vultus_status find_candidates(struct vt_search *search, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    enum vultus_status status = vt_network_run(&search->detector->network, search->memory, 1, error);
+    search->times.network_ms += vt_ms_since(start);
+    return status ? status : vt_decode_candidates(search, error);
+}
+
+static enum vultus_status look_on_processors(
+    struct vt_search *search, const struct vt_look *look, struct vultus_error *error) {
     const struct vt_image *picture = search->picture;
-    struct vt_image part = {picture->pixels + (size_t)look->y * picture->stride + 3 * (size_t)look->x, look->width,
-        look->height, picture->stride};
+    const struct vt_image part = {picture->pixels + (size_t)look->y * picture->stride + 3 * (size_t)look->x,
+        look->width, look->height, picture->stride};
+    uint64_t start = vt_now_ns();
+    enum vultus_status status = fill_input(search, &part, look, error);
+    if (status) return status;
+    search->times.letterbox_ms += vt_ms_since(start);
+    return find_candidates(search, error);
+}
+
+enum vultus_status vt_look_once(struct vt_search *search, const struct vt_look *look, struct vultus_error *error) {
     struct canvas canvas = canvas_of(&search->detector->network, look->turn);
     bool plain = look->pass == VT_PASS_PLAIN && look->turn == 0;
     struct vt_letterbox letterbox;
-    if (!plain &&
-        vt_letterbox_plan(part.width, part.height, look->margin, canvas.width, canvas.height, &letterbox, NULL))
-        return VULTUS_OK;
-    uint64_t start = vt_now_ns();
-    enum vultus_status status = fill_input(search, &part, look, &letterbox, error);
-    if (status) return status;
-    search->times.letterbox_ms += vt_ms_since(start);
+    enum vultus_status status = vt_letterbox_plan(
+        look->width, look->height, look->margin, canvas.width, canvas.height, &letterbox, plain ? error : NULL);
+    if (status) return plain ? status : VULTUS_OK;
     if (plain) search->plain_scale = letterbox.scale;
-    status = find_candidates(search, error);
+    status =
+        search->stay ? vt_look_on_device(search, look, &letterbox, error) : look_on_processors(search, look, error);
     return status ? status : take_candidates(search, look, letterbox.scale, error);
 }
 

@@ -26,6 +26,9 @@ struct vt_network {
 enum vultus_status vt_network_normalisation(
     const struct vt_plan_model *model, struct vt_normalisation *out, struct vultus_error *error);
 
+/* The same for a device. */
+struct vt_photo_normalisation vt_photo_normalisation_of(const struct vt_normalisation *normalisation);
+
 struct vt_network_memory {
     struct vt_network_memory *next;
     float *input;    /* `batch` pictures */

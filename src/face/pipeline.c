@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "face/attributes.h"
 
@@ -74,13 +75,13 @@ static enum vultus_status align_faces(const struct vt_pipeline *pipeline, struct
     return status;
 }
 
-/* Hands the embeddings of the faces that have a crop to them. */
+/* Hands the embeddings of the faces that could be aligned to them. */
 static enum vultus_status assign_embeddings(
     struct vt_analysis *analysis, const float *norms, struct vultus_error *error) {
     size_t next = 0;
     for (size_t i = 0; i < analysis->count; i++) {
         struct vt_analyzed_face *face = &analysis->faces[i];
-        if (!face->crop.pixels) continue;
+        if (face->failure) continue;
         float norm = norms[next];
         const float *embedding = analysis->embeddings + next++ * (size_t)analysis->dimension;
         enum vultus_status status = VULTUS_OK;
@@ -97,18 +98,23 @@ static enum vultus_status assign_embeddings(
     return VULTUS_OK;
 }
 
+static enum vultus_status make_room_for_embeddings(
+    const struct vt_pipeline *pipeline, struct vt_analysis *analysis, struct vultus_error *error) {
+    analysis->dimension = vt_embedder_dimension(pipeline->embedder);
+    analysis->embeddings = calloc(analysis->count, (size_t)analysis->dimension * sizeof *analysis->embeddings);
+    if (analysis->embeddings) return VULTUS_OK;
+    return vt_fail_memory(error, "embeddings", analysis->count * (size_t)analysis->dimension * sizeof(float));
+}
+
 static enum vultus_status embed_faces(
     const struct vt_pipeline *pipeline, struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
-    analysis->dimension = vt_embedder_dimension(pipeline->embedder);
     struct vt_image *crops = malloc(analysis->count * sizeof *crops);
     float *norms = malloc(analysis->count * sizeof *norms);
-    analysis->embeddings = calloc(analysis->count, (size_t)analysis->dimension * sizeof *analysis->embeddings);
-    enum vultus_status status = VULTUS_OK;
-    if (!crops || !norms || !analysis->embeddings) {
-        status = vt_fail_memory(error, "embeddings", analysis->count * (size_t)analysis->dimension * sizeof(float));
-        goto out;
-    }
+    enum vultus_status status = make_room_for_embeddings(pipeline, analysis, error);
+    if (!status && (!crops || !norms))
+        status = vt_fail_memory(error, "embeddings", analysis->count * (sizeof *crops + sizeof *norms));
+    if (status) goto out;
     size_t aligned = 0;
     for (size_t i = 0; i < analysis->count; i++)
         if (analysis->faces[i].crop.pixels) crops[aligned++] = analysis->faces[i].crop;
@@ -118,6 +124,44 @@ out:
     free(crops);
     free(norms);
     analysis->times.embed_ms = vt_ms_since(start);
+    return status;
+}
+
+/* Where each face's crop lies in the picture that the device has, but for those that `failure` says it of. */
+static enum vultus_status place_crops(const struct vt_pipeline *pipeline, const struct vt_view *view,
+    struct vt_analysis *analysis, double (*inverses)[6], size_t *placed, struct vultus_error *error) {
+    enum vultus_status status = VULTUS_OK;
+    *placed = 0;
+    for (size_t i = 0; !status && i < analysis->count; i++) {
+        struct vt_analyzed_face *face = &analysis->faces[i];
+        struct vultus_error failure;
+        float landmarks[VT_LANDMARKS][2];
+        double matrix[6];
+        vt_view_landmarks(view, face->found.landmarks, landmarks);
+        if (vt_align_matrix(landmarks, pipeline->crop_width, pipeline->crop_height, matrix, &failure) ||
+            vt_warp_inverse(matrix, inverses[*placed], &failure))
+            status = keep_failure(analysis, face, failure.text, error);
+        else
+            ++*placed;
+    }
+    return status;
+}
+
+static enum vultus_status embed_on_device(const struct vt_pipeline *pipeline, const struct vt_view *view,
+    struct vt_analysis *analysis, struct vultus_error *error) {
+    double(*inverses)[6] = malloc(analysis->count * sizeof *inverses);
+    float *norms = malloc(analysis->count * sizeof *norms);
+    size_t placed = 0;
+    enum vultus_status status = make_room_for_embeddings(pipeline, analysis, error);
+    if (!status && (!inverses || !norms))
+        status = vt_fail_memory(error, "embeddings", analysis->count * (sizeof *inverses + sizeof *norms));
+    if (!status) status = place_crops(pipeline, view, analysis, inverses, &placed, error);
+    if (!status)
+        status = vt_embed_on_device(
+            pipeline->embedder, view->stay, (const double(*)[6])inverses, placed, analysis->embeddings, norms, error);
+    if (!status) status = assign_embeddings(analysis, norms, error);
+    free(inverses);
+    free(norms);
     return status;
 }
 
@@ -149,8 +193,8 @@ static enum vultus_status find_faces(const struct vt_pipeline *pipeline, struct 
     struct vt_face_list list = {0};
     enum vultus_status status = vt_check_attributes(pipeline, options->attributes, error);
     if (status) return status;
-    status =
-        vt_detect(pipeline->detector, view.picture, &detect, &list, &analysis->scale, &analysis->times.detect, error);
+    status = vt_detect(
+        pipeline->detector, view.picture, view.stay, &detect, &list, &analysis->scale, &analysis->times.detect, error);
     if (view.reduction > 1)
         vt_face_list_enlarge(&list, view.reduction, view.left, view.top, options->detect.min_face_size);
     analysis->scale /= view.reduction;
@@ -163,6 +207,7 @@ static enum vultus_status find_faces(const struct vt_pipeline *pipeline, struct 
 static enum vultus_status look_closer(const struct vt_pipeline *pipeline, struct vt_view view,
     const struct vt_analyze_options *options, struct vt_analysis *analysis, struct vultus_error *error) {
     if (analysis->count == 0 || !wants_crops(pipeline, options)) return VULTUS_OK;
+    if (view.stay) return embed_on_device(pipeline, &view, analysis, error);
     enum vultus_status status = align_faces(pipeline, view, options->warp, analysis, error);
     if (!status && pipeline->embedder && !options->without_embeddings) status = embed_faces(pipeline, analysis, error);
     if (!status && options->attributes)
@@ -171,21 +216,53 @@ static enum vultus_status look_closer(const struct vt_pipeline *pipeline, struct
     return status;
 }
 
-enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
-    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
-    uint64_t start = vt_now_ns();
-    struct vt_view view = {picture, 1, 0, 0};
-    struct vt_analysis analysis = {.width = picture->width, .height = picture->height, .reduction = 1};
-    vt_arena_init(&analysis.failures, 0);
-    enum vultus_status status = find_faces(pipeline, view, options, &analysis, error);
-    if (!status) status = look_closer(pipeline, view, options, &analysis, error);
-    if (status) {
-        vt_analysis_release(&analysis);
-        return status;
+/* ---------------------------------------------------------------- pictures */
+
+/* One of the two, and what is wanted of it. */
+struct request {
+    const struct vt_image *picture;
+    const struct vt_encoded_picture *encoded;
+    const struct vt_analyze_options *options;
+};
+
+static enum vultus_status analyze_view(const struct vt_pipeline *pipeline, struct vt_view view,
+    const struct request *request, struct vt_analysis *analysis, struct vultus_error *error) {
+    enum vultus_status status = find_faces(pipeline, view, request->options, analysis, error);
+    return status ? status : look_closer(pipeline, view, request->options, analysis, error);
+}
+
+/* A picture that is too large for the device leaves the view without its place there. */
+static enum vultus_status load_picture(
+    const struct vt_image *picture, struct vt_view *view, struct vultus_error *error) {
+    struct vultus_error failure;
+    enum vultus_status status = view->stay->functions->load_pixels(
+        view->stay->photo, picture->pixels, picture->width, picture->height, picture->stride, &failure);
+    if (status == VULTUS_ERROR_UNSUPPORTED) {
+        view->stay = NULL;
+        return VULTUS_OK;
     }
-    analysis.times.total_ms = vt_ms_since(start);
-    *out = analysis;
-    return VULTUS_OK;
+    return status ? vt_fail(error, status, "%s", failure.text) : VULTUS_OK;
+}
+
+static enum vultus_status analyze_picture(const struct vt_pipeline *pipeline, const struct request *request,
+    struct vt_stay *stay, struct vt_analysis *analysis, struct vultus_error *error) {
+    struct vt_view view = {request->picture, 1, 0, 0, stay};
+    analysis->width = request->picture->width;
+    analysis->height = request->picture->height;
+    enum vultus_status status = stay ? load_picture(request->picture, &view, error) : VULTUS_OK;
+    return status ? status : analyze_view(pipeline, view, request, analysis, error);
+}
+
+/* Those of processors are of what they did: decoding pictures, and heads that the device does not decode. */
+static void take_device_times(struct vt_stay *stay, struct vt_analyze_times *times) {
+    struct vt_photo_times there;
+    stay->functions->take_times(stay->photo, &there);
+    times->read_ms += there.load_ms;
+    times->detect.letterbox_ms += there.letterbox_ms;
+    times->detect.network_ms += there.network_ms;
+    times->detect.decode_ms += there.decode_ms;
+    times->align_ms += there.align_ms;
+    times->embed_ms += there.embed_ms;
 }
 
 /* ---------------------------------------------------------------- encoded pictures */
@@ -193,6 +270,7 @@ enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct v
 /* While the letterbox shrinks what was reduced by this much or more, faces move by a small part of a network pixel. */
 enum { DETECTION_SPARE = 3 };
 
+/* Decoded by processors; goes to the device all the same where there is a place. */
 static enum vultus_status decode_view(const struct vt_encoded_picture *picture, struct vt_image_scale *scale,
     struct vt_image *image, struct vt_analysis *analysis, struct vultus_error *error) {
     uint64_t start = vt_now_ns();
@@ -208,8 +286,10 @@ static enum vultus_status decode_view(const struct vt_encoded_picture *picture, 
     return status;
 }
 
-static struct vt_view view_of(const struct vt_image *image, const struct vt_image_scale *scale) {
-    return (struct vt_view){image, scale->reduction, scale->left, scale->top};
+static enum vultus_status load_view(const struct vt_image *image, const struct vt_image_scale *scale,
+    struct vt_stay *stay, struct vt_view *view, struct vultus_error *error) {
+    *view = (struct vt_view){image, scale->reduction, scale->left, scale->top, stay};
+    return stay ? load_picture(image, view, error) : VULTUS_OK;
 }
 
 /* The largest reduction at which no face has fewer pixels than its crop. */
@@ -231,45 +311,114 @@ static bool needs_whole(const struct vt_analyze_options *options) {
 }
 
 /* Decodes the picture as small as serves finding faces, and again where a face's crop needs more. */
-static enum vultus_status analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
-    const struct vt_analyze_options *options, struct vt_image *image, struct vt_analysis *analysis,
-    struct vultus_error *error) {
+static enum vultus_status analyze_decoded(const struct vt_pipeline *pipeline, const struct request *request,
+    struct vt_stay *stay, struct vt_image *image, struct vt_analysis *analysis, struct vultus_error *error) {
+    const struct vt_analyze_options *options = request->options;
     struct vt_image_scale scale = {0};
+    struct vt_view view;
     if (!needs_whole(options)) {
         vt_detector_input_size(pipeline->detector, &scale.enough_width, &scale.enough_height);
         scale.enough_width *= DETECTION_SPARE;
         scale.enough_height *= DETECTION_SPARE;
     }
-    enum vultus_status status = decode_view(picture, &scale, image, analysis, error);
+    enum vultus_status status = decode_view(request->encoded, &scale, image, analysis, error);
+    if (!status) status = load_view(image, &scale, stay, &view, error);
     if (status) return status;
     analysis->width = scale.width;
     analysis->height = scale.height;
-    status = find_faces(pipeline, view_of(image, &scale), options, analysis, error);
+    status = find_faces(pipeline, view, options, analysis, error);
     int wanted =
         !status && wants_crops(pipeline, options) ? reduction_for_crops(pipeline, analysis) : analysis->reduction;
     if (!status && wanted < analysis->reduction) {
         scale.enough_width = scale.width / wanted;
         scale.enough_height = scale.height / wanted;
-        status = decode_view(picture, &scale, image, analysis, error);
+        status = decode_view(request->encoded, &scale, image, analysis, error);
+        if (!status) status = load_view(image, &scale, view.stay, &view, error);
     }
-    return status ? status : look_closer(pipeline, view_of(image, &scale), options, analysis, error);
+    return status ? status : look_closer(pipeline, view, options, analysis, error);
+}
+
+/* By the device's own decoder, whole. False: it does not take this picture. */
+static bool load_encoded(const struct vt_encoded_picture *encoded, struct vt_stay *stay, struct vt_image *seen,
+    enum vultus_status *status, struct vultus_error *error) {
+    *seen = (struct vt_image){0};
+    if (!stay || !stay->decodes_jpeg ||
+        !vt_image_is_simple_jpeg(encoded->bytes, encoded->size, encoded->limits, &seen->width, &seen->height))
+        return false;
+    struct vultus_error failure;
+    *status =
+        stay->functions->load_jpeg(stay->photo, encoded->bytes, encoded->size, seen->width, seen->height, &failure);
+    if (*status == VULTUS_ERROR_UNSUPPORTED) {
+        vt_log(VT_LOG_DEBUG, "%s is decoded by processors: %s", encoded->name, failure.text);
+        return false;
+    }
+    if (*status) vt_fail(error, *status, "%s", failure.text);
+    return true;
+}
+
+static enum vultus_status analyze_encoded(const struct vt_pipeline *pipeline, const struct request *request,
+    struct vt_stay *stay, struct vt_analysis *analysis, struct vultus_error *error) {
+    struct vt_image image;
+    enum vultus_status status = VULTUS_OK;
+    if (load_encoded(request->encoded, stay, &image, &status, error)) {
+        analysis->width = image.width;
+        analysis->height = image.height;
+        return status ? status
+                      : analyze_view(pipeline, (struct vt_view){&image, 1, 0, 0, stay}, request, analysis, error);
+    }
+    image = (struct vt_image){0};
+    status = analyze_decoded(pipeline, request, stay, &image, analysis, error);
+    vt_image_release(&image);
+    return status;
+}
+
+/* ---------------------------------------------------------------- here or there */
+
+static enum vultus_status attempt(const struct vt_pipeline *pipeline, const struct request *request,
+    struct vt_stay *stay, struct vt_analysis *analysis, struct vultus_error *error) {
+    *analysis = (struct vt_analysis){.reduction = 1};
+    vt_arena_init(&analysis->failures, 0);
+    enum vultus_status status = request->encoded ? analyze_encoded(pipeline, request, stay, analysis, error)
+                                                 : analyze_picture(pipeline, request, stay, analysis, error);
+    if (stay) take_device_times(stay, &analysis->times);
+    if (status) vt_analysis_release(analysis);
+    return status;
+}
+
+bool vt_stays_on_device(const struct vt_pipeline *pipeline, const struct vt_analyze_options *options) {
+    return vt_resident_is_usable(pipeline->resident) && !options->attributes && !options->with_crops &&
+           options->warp == VT_WARP_EXACT;
+}
+
+/* A device that fails costs the time of the attempt, not the picture. */
+static enum vultus_status analyze(const struct vt_pipeline *pipeline, const struct request *request,
+    struct vt_analysis *out, struct vultus_error *error) {
+    uint64_t start = vt_now_ns();
+    struct vt_analysis analysis;
+    struct vultus_error failure = {VULTUS_OK, ""};
+    struct vt_stay *stay = vt_stays_on_device(pipeline, request->options) ? vt_resident_take(pipeline->resident) : NULL;
+    enum vultus_status status = VULTUS_ERROR_BACKEND;
+    if (stay) {
+        failure.status = status = attempt(pipeline, request, stay, &analysis, &failure);
+        vt_resident_give(pipeline->resident, stay, &failure);
+        if (status && status != VULTUS_ERROR_BACKEND && status != VULTUS_ERROR_MEMORY)
+            return vt_fail(error, status, "%s", failure.text);
+    }
+    if (status) status = attempt(pipeline, request, NULL, &analysis, error);
+    if (status) return status;
+    analysis.times.total_ms = vt_ms_since(start);
+    *out = analysis;
+    return VULTUS_OK;
+}
+
+enum vultus_status vt_analyze(const struct vt_pipeline *pipeline, const struct vt_image *picture,
+    const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
+    return analyze(pipeline, &(struct request){.picture = picture, .options = options}, out, error);
 }
 
 enum vultus_status vt_analyze_encoded(const struct vt_pipeline *pipeline, const struct vt_encoded_picture *picture,
     const struct vt_analyze_options *options, struct vt_analysis *out, struct vultus_error *error) {
-    uint64_t start = vt_now_ns();
-    struct vt_analysis analysis = {.reduction = 1};
-    struct vt_image image = {0};
-    vt_arena_init(&analysis.failures, 0);
-    enum vultus_status status = analyze_encoded(pipeline, picture, options, &image, &analysis, error);
-    vt_image_release(&image);
-    if (status) {
-        vt_analysis_release(&analysis);
-        return status;
-    }
-    analysis.times.total_ms = vt_ms_since(start);
-    *out = analysis;
-    return VULTUS_OK;
+    return analyze(pipeline, &(struct request){.encoded = picture, .options = options}, out, error);
 }
 
 void vt_analysis_release(struct vt_analysis *analysis) {

@@ -6,6 +6,7 @@
 #include "face/attribute.h"
 #include "face/detector.h"
 #include "face/embedder.h"
+#include "face/resident.h"
 
 #define VT_MOST_CLASSIFIERS 8
 
@@ -21,7 +22,8 @@ struct vt_pipeline {
     struct vt_pool *pool;               /* may be NULL */
     struct vt_classifier *classifiers[VT_MOST_CLASSIFIERS];
     size_t n_classifiers;
-    double typical_norm; /* of the embedder's raw embeddings; 0: unknown */
+    double typical_norm;          /* of the embedder's raw embeddings; 0: unknown */
+    struct vt_resident *resident; /* the caller's, of the same networks; NULL: pictures stay with the processors */
 };
 
 /* Fails when the detector's faces cannot become what the embedder takes: without key points nothing is aligned. */
@@ -47,6 +49,7 @@ struct vt_analyzed_face {
     const char *failure; /* why this face has no crop or no embedding, or NULL */
 };
 
+/* Of pictures on the device by its own clock, but for the total. */
 struct vt_analyze_times {
     struct vt_detect_times detect;
     double read_ms; /* decoding, of encoded pictures */
@@ -67,6 +70,9 @@ struct vt_analysis {
     float *embeddings;
     struct vt_arena failures;
 };
+
+/* Whether pictures are tried on the device: not where crops or attributes are asked for, which processors make. */
+bool vt_stays_on_device(const struct vt_pipeline *pipeline, const struct vt_analyze_options *options);
 
 /*
  * One face's failed alignment or embedding is that face's `failure`, not the picture's. On success the caller releases

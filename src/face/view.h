@@ -6,9 +6,11 @@
 
 /* A picture as it was decoded: `reduction` times smaller than the one that coordinates of faces are of, and from where.
  */
+struct vt_stay; /* face/resident.h */
 struct vt_view {
     const struct vt_image *picture;
     int reduction, left, top;
+    struct vt_stay *stay; /* that has the picture loaded, whose pixels may then be NULL; NULL: on processors */
 };
 
 /* Points and boxes of the whole picture in pixels of the view. Points lie at pixels' centres, boxes at their edges. */

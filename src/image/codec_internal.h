@@ -31,6 +31,8 @@ struct vt_decoded {
 struct vt_codec {
     enum vultus_status (*decode)(const struct vt_encoded *encoded, struct vt_decoded *out, struct vultus_error *error);
     void (*library)(char *text, size_t size); /* "libjpeg-turbo 2.1.5" */
+    /* Of JPEG: as vt_image_is_simple_jpeg says. NULL: no picture of this format is. */
+    bool (*is_simple)(const struct vt_encoded *encoded, int *width, int *height);
 };
 extern const struct vt_codec vt_codec_bmp, vt_codec_gif, vt_codec_heif, vt_codec_jpeg, vt_codec_png, vt_codec_tiff,
     vt_codec_webp;

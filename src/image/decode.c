@@ -129,6 +129,15 @@ static struct vt_image_limits effective_limits(const struct vt_image_limits *lim
     return result;
 }
 
+bool vt_image_is_simple_jpeg(
+    const uint8_t *bytes, size_t size, const struct vt_image_limits *limits, int *width, int *height) {
+    const struct vt_encoded encoded = {bytes, size, "the picture", effective_limits(limits), 0, 0};
+    const struct signature *signature = find_signature(bytes, size);
+    if (size > encoded.limits.bytes || !signature || signature->format == FORMAT_OTHER) return false;
+    const struct vt_codec *codec = formats[signature->format].codec;
+    return codec && codec->is_simple && codec->is_simple(&encoded, width, height);
+}
+
 /* Tells size and place of the whole picture, upright. Mirroring puts the last, incomplete block first. */
 static void describe_scale(const struct vt_decoded *decoded, struct vt_image_scale *scale) {
     bool mirrored, flipped;

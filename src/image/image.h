@@ -2,6 +2,7 @@
 #ifndef VT_IMAGE_IMAGE_H
 #define VT_IMAGE_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,14 @@ struct vt_image_scale {
 enum vultus_status vt_image_decode_scaled(const uint8_t *bytes, size_t size, const char *name,
     const struct vt_image_limits *limits, struct vt_image_scale *scale, struct vt_image *out,
     struct vultus_error *error);
+
+/*
+ * Whether it is a JPEG as every decoder reads it, upright by itself: one scan of one or three components, 8 bits,
+ * Huffman codes, no orientation but the first. Its size, within the limits (NULL: defaults), then. Only its header is
+ * read.
+ */
+bool vt_image_is_simple_jpeg(
+    const uint8_t *bytes, size_t size, const struct vt_image_limits *limits, int *width, int *height);
 
 /* The bytes of an encoded picture, within the limits (NULL: defaults); "-" is standard input. The caller frees them. */
 enum vultus_status vt_image_read_bytes(

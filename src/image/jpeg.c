@@ -198,6 +198,29 @@ static enum vultus_status decode_jpeg(
     return status;
 }
 
+static bool read_simple_header(struct reader *reader, const struct vt_encoded *encoded) {
+    struct jpeg_decompress_struct *codec = &reader->codec;
+    if (setjmp(reader->failure.escape)) return false;
+    jpeg_create_decompress(codec);
+    jpeg_mem_src(codec, encoded->bytes, encoded->size);
+    jpeg_save_markers(codec, EXIF_MARKER, LONGEST_MARKER);
+    jpeg_read_header(codec, TRUE);
+    return !codec->progressive_mode && !codec->arith_code && codec->data_precision == 8 &&
+           codec->comps_in_scan == codec->num_components && find_orientation(codec) == 1 &&
+           (codec->jpeg_color_space == JCS_YCbCr || codec->jpeg_color_space == JCS_GRAYSCALE) &&
+           !vt_check_dimensions(encoded, codec->image_width, codec->image_height, NULL);
+}
+
+static bool is_simple_jpeg(const struct vt_encoded *encoded, int *width, int *height) {
+    struct reader reader = {0};
+    reader.codec.err = init_failure(&reader.failure);
+    bool simple = read_simple_header(&reader, encoded);
+    *width = (int)reader.codec.image_width;
+    *height = (int)reader.codec.image_height;
+    jpeg_destroy_decompress(&reader.codec);
+    return simple;
+}
+
 /* Where compressed bytes go: memory that doubles. */
 struct writer {
     struct jpeg_compress_struct codec;
@@ -286,4 +309,4 @@ static void jpeg_library(char *text, size_t size) {
     snprintf(text, size, "libjpeg-turbo %s", TEXT(LIBJPEG_TURBO_VERSION));
 }
 
-const struct vt_codec vt_codec_jpeg = {decode_jpeg, jpeg_library};
+const struct vt_codec vt_codec_jpeg = {decode_jpeg, jpeg_library, is_simple_jpeg};

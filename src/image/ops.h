@@ -62,6 +62,9 @@ enum vt_warp_method {
 enum vultus_status vt_warp_affine(const struct vt_image *source, const double matrix[6], enum vt_warp_method method,
     struct vt_image *out, struct vultus_error *error);
 
+/* The matrix from output to source; INVALID when there is none. */
+enum vultus_status vt_warp_inverse(const double matrix[6], double inverse[6], struct vultus_error *error);
+
 /* Drawing, clipped to the picture; colours are BGR; rectangles include both corners. Text, discs: anti-aliased. */
 struct vt_colour {
     uint8_t b, g, r;

@@ -30,6 +30,15 @@ static enum vultus_status init_axes(struct vt_resampler *r, double step, struct 
     return status ? status : vt_area_axis_init(&r->rows, picture->height, r->margin_y, r->height, step, whole, error);
 }
 
+enum vt_resample_mode vt_resample_choose(double scale, double *step) {
+    *step = 1 / scale;
+    if (scale == 1) return VT_RESAMPLE_COPY;
+    if (scale > 1) return VT_RESAMPLE_LINEAR;
+    if (fabs(*step - rint(*step)) >= DBL_EPSILON) return VT_RESAMPLE_AREA;
+    *step = rint(*step);
+    return VT_RESAMPLE_BOX;
+}
+
 enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_image *picture, double margin,
     const struct vt_letterbox *letterbox, struct vultus_error *error) {
     *r = (struct vt_resampler){.kernels = vt_image_kernels(),
@@ -38,15 +47,9 @@ enum vultus_status vt_resampler_init(struct vt_resampler *r, const struct vt_ima
         .margin_y = vt_margin_pixels(picture->height, margin),
         .width = letterbox->width,
         .height = letterbox->height};
-    double step = 1 / letterbox->scale;
-    if (letterbox->scale == 1)
-        r->mode = VT_RESAMPLE_COPY;
-    else if (letterbox->scale > 1)
-        r->mode = VT_RESAMPLE_LINEAR;
-    else
-        r->mode = fabs(step - rint(step)) < DBL_EPSILON ? VT_RESAMPLE_BOX : VT_RESAMPLE_AREA;
+    double step;
+    r->mode = vt_resample_choose(letterbox->scale, &step);
     r->factor = (int)rint(step);
-    if (r->mode == VT_RESAMPLE_BOX) step = r->factor;
 
     enum vultus_status status = init_axes(r, step, error);
     if (status) vt_resampler_fini(r);

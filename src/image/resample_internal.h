@@ -56,6 +56,9 @@ struct vt_resample_scratch {
     int line_rows[2];
 };
 
+/* How pictures are scaled by that factor; *step gets source pixels per output, of a BOX a whole number. */
+enum vt_resample_mode vt_resample_choose(double scale, double *step);
+
 enum vultus_status vt_resampler_init(struct vt_resampler *resampler, const struct vt_image *picture, double margin,
     const struct vt_letterbox *letterbox, struct vultus_error *error);
 void vt_resampler_fini(struct vt_resampler *resampler);

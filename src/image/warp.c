@@ -111,12 +111,17 @@ static void warp_fixed(const struct vt_image *source, const double inverse[6], s
     }
 }
 
+enum vultus_status vt_warp_inverse(const double matrix[6], double inverse[6], struct vultus_error *error) {
+    if (invert(matrix, inverse)) return VULTUS_OK;
+    return vt_fail(error, VULTUS_ERROR_INVALID, "the warp's matrix [%g %g %g; %g %g %g] cannot be inverted", matrix[0],
+        matrix[1], matrix[2], matrix[3], matrix[4], matrix[5]);
+}
+
 enum vultus_status vt_warp_affine(const struct vt_image *source, const double matrix[6], enum vt_warp_method method,
     struct vt_image *out, struct vultus_error *error) {
     double inverse[6];
-    if (!invert(matrix, inverse))
-        return vt_fail(error, VULTUS_ERROR_INVALID, "the warp's matrix [%g %g %g; %g %g %g] cannot be inverted",
-            matrix[0], matrix[1], matrix[2], matrix[3], matrix[4], matrix[5]);
+    enum vultus_status status = vt_warp_inverse(matrix, inverse, error);
+    if (status) return status;
     if (method == VT_WARP_FIXED) {
         warp_fixed(source, inverse, out);
         return VULTUS_OK;

@@ -34,6 +34,22 @@ struct vt_tensor vt_engine_output(const struct vt_engine *engine, uint32_t i, in
     return shape;
 }
 
+const struct vt_photo_backend *vt_engine_photos(const struct vt_engine *engine) { return engine->photos; }
+
+int vt_engine_devices(const struct vt_engine *engine) { return engine->photos ? 1 : 0; }
+
+enum vultus_status vt_engine_create_executable(
+    const struct vt_engine *engine, int device, struct vt_executable **out, struct vultus_error *error) {
+    (void)device, (void)error;
+    __atomic_add_fetch(&((struct vt_engine *)engine)->executables, 1, __ATOMIC_RELAXED);
+    *out = (struct vt_executable *)engine;
+    return VULTUS_OK;
+}
+
+void vt_engine_destroy_executable(const struct vt_engine *engine, struct vt_executable *executable) {
+    if (executable) __atomic_sub_fetch(&((struct vt_engine *)engine)->executables, 1, __ATOMIC_RELAXED);
+}
+
 enum vultus_status vt_engine_run(struct vt_engine *engine, const void *const *inputs, void *const *outputs,
     int64_t batch, struct vt_step_profile *profile, struct vultus_error *error) {
     (void)profile;

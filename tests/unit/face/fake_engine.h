@@ -15,6 +15,8 @@ struct vt_engine {
     void (*run)(struct vt_engine *engine, const float *input, float *const *outputs);
     int runs, items, largest_batch; /* counted */
     int fail_run;                   /* the run of this number fails, counted from 1 */
+    const struct vt_photo_backend *photos;
+    int executables; /* made and not destroyed; they are the engine itself */
 };
 
 /* One picture input, 127.5 +- 127.5 normalisation, no outputs yet. */

@@ -76,7 +76,7 @@ static struct vt_face_list detect(
     struct vt_face_list list = {0};
     struct vultus_error error;
     if (options.threshold == 0) options.threshold = 0.5f;
-    if (vt_detect(detector, picture, &options, &list, scale, NULL, &error)) fail_msg("%s", error.text);
+    if (vt_detect(detector, picture, NULL, &options, &list, scale, NULL, &error)) fail_msg("%s", error.text);
     return list;
 }
 
@@ -390,14 +390,14 @@ static void test_failures_append_nothing(void **state) {
     struct vt_detect_options options = {.threshold = 0.5f};
     struct vt_face_list list = {0};
     struct vultus_error error;
-    assert_int_equal(vt_detect(detector, &picture, &options, &list, NULL, NULL, &error), VULTUS_OK);
-    assert_int_equal(vt_detect(detector, &sliver, &options, &list, NULL, NULL, &error), VULTUS_ERROR_INVALID);
+    assert_int_equal(vt_detect(detector, &picture, NULL, &options, &list, NULL, NULL, &error), VULTUS_OK);
+    assert_int_equal(vt_detect(detector, &sliver, NULL, &options, &list, NULL, NULL, &error), VULTUS_ERROR_INVALID);
     assert_non_null(strstr(error.text, "1 x 1000"));
     engine.fail_run = engine.runs + 1;
-    assert_int_equal(vt_detect(detector, &picture, &options, &list, NULL, NULL, &error), VULTUS_ERROR_BACKEND);
+    assert_int_equal(vt_detect(detector, &picture, NULL, &options, &list, NULL, NULL, &error), VULTUS_ERROR_BACKEND);
     assert_int_equal(list.count, 1);
     struct vt_detect_times times = {-1, -1, -1};
-    assert_int_equal(vt_detect(detector, &picture, &options, &list, NULL, &times, &error), VULTUS_OK);
+    assert_int_equal(vt_detect(detector, &picture, NULL, &options, &list, NULL, &times, &error), VULTUS_OK);
     assert_int_equal(list.count, 2); /* appended */
     assert_true(times.letterbox_ms >= 0 && times.network_ms >= 0 && times.decode_ms >= 0);
     vt_face_list_fini(&list);

@@ -594,6 +594,39 @@ static void test_library_names(void **state) {
     assert_non_null(strstr(text, ", libspng "));
 }
 
+static bool is_simple(const struct bytes *jpeg, const struct vt_image_limits *limits) {
+    int width = 0, height = 0;
+    if (!vt_image_is_simple_jpeg(jpeg->data, jpeg->size, limits, &width, &height)) return false;
+    assert_int_equal(width, 40);
+    assert_int_equal(height, 30);
+    return true;
+}
+
+/* What every decoder reads alike; that its header alone is read shows in a file of nothing else. */
+static void test_simple_jpeg(void **state) {
+    (void)state;
+    struct vt_image picture = noise_picture(40, 30);
+    struct bytes jpeg = encode(&picture), upright = with_exif(jpeg, true, 1), turned = with_exif(jpeg, true, 6);
+    const struct vt_image_limits small = {.dimension = 39}, few = {.bytes = 100};
+    assert_true(is_simple(&jpeg, NULL) && is_simple(&upright, NULL));
+    assert_false(is_simple(&turned, NULL) || is_simple(&jpeg, &small) || is_simple(&jpeg, &few));
+    size_t frame = 0;
+    while (frame < jpeg.size && !(jpeg.data[frame] == 0xff && jpeg.data[frame + 1] == 0xc0)) frame++;
+    assert_true(frame < jpeg.size);
+    for (size_t size = 0; size < frame; size++) {
+        const struct bytes part = {jpeg.data, size};
+        assert_false(is_simple(&part, NULL));
+    }
+    jpeg.data[frame + 1] = 0xc2; /* progressive */
+    assert_false(is_simple(&jpeg, NULL));
+    jpeg.data[frame + 1] = 0xc9; /* arithmetic codes */
+    assert_false(is_simple(&jpeg, NULL));
+    free(jpeg.data);
+    free(upright.data);
+    free(turned.data);
+    vt_image_release(&picture);
+}
+
 int main(void) {
     vt_log_set_level(VT_LOG_ERROR);
     const struct CMUnitTest tests[] = {
@@ -605,6 +638,7 @@ int main(void) {
         cmocka_unit_test(test_jpeg_reduced),
         cmocka_unit_test(test_jpeg_colour_spaces),
         cmocka_unit_test(test_jpeg_scan_bomb),
+        cmocka_unit_test(test_simple_jpeg),
         cmocka_unit_test(test_png_formats),
         cmocka_unit_test(test_png_interlaced_and_turned),
         cmocka_unit_test(test_absurd_dimensions),

@@ -5,6 +5,7 @@
 #include "backend/cuda/module/device.h"
 
 #include <cuda_runtime_api.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/checked.h"
@@ -99,6 +100,16 @@ enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *stream, struct vul
 
 void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
 
+static _Atomic uint64_t copied[VT_CUDA_ON_DEVICE + 1]; /* by direction */
+
+void vt_cuda_count_copy(uint64_t bytes, enum vt_cuda_direction direction) {
+    atomic_fetch_add_explicit(&copied[direction], bytes, memory_order_relaxed);
+}
+
+uint64_t vt_cuda_copied(enum vt_cuda_direction direction) {
+    return atomic_load_explicit(&copied[direction], memory_order_relaxed);
+}
+
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
     enum vt_cuda_direction direction, struct vultus_error *error) {
     static const struct {
@@ -107,6 +118,9 @@ enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const v
     } directions[] = {[VT_CUDA_TO_DEVICE] = {cudaMemcpyHostToDevice, "copying to the device"},
         [VT_CUDA_TO_HOST] = {cudaMemcpyDeviceToHost, "copying from the device"},
         [VT_CUDA_ON_DEVICE] = {cudaMemcpyDeviceToDevice, "copying on the device"}};
+    enum cudaStreamCaptureStatus recording = cudaStreamCaptureStatusNone;
+    cudaStreamIsCapturing(stream_of(stream), &recording);
+    if (recording == cudaStreamCaptureStatusNone) vt_cuda_count_copy(bytes, direction);
     return vt_cuda_check(cudaMemcpyAsync(to, from, bytes, directions[direction].kind, stream_of(stream)),
         directions[direction].what, error);
 }

@@ -51,6 +51,11 @@ enum vt_cuda_direction { VT_CUDA_TO_DEVICE, VT_CUDA_TO_HOST, VT_CUDA_ON_DEVICE }
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
     enum vt_cuda_direction direction, struct vultus_error *error);
 
+/* Bytes copied to or from the host since the process began. A copy that is recorded counts when vt_cuda_count_copy says
+ * that it ran, and so does one by a library. */
+void vt_cuda_count_copy(uint64_t bytes, enum vt_cuda_direction direction);
+uint64_t vt_cuda_copied(enum vt_cuda_direction direction);
+
 /* Queues the filling of device memory with zeros. */
 enum vultus_status vt_cuda_clear(struct vt_cuda_stream *stream, void *memory, size_t bytes, struct vultus_error *error);
 

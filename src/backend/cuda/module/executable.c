@@ -5,7 +5,7 @@
  * whose memory is the host's reads and writes the pinned memory itself. Operators without a kernel run on the host,
  * between the graphs of what comes before and behind them.
  */
-#include "backend/cuda/module/tactic.h"
+#include "backend/cuda/module/executable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 
 #include "backend/cuda/module/devices.h"
 #include "backend/cuda/module/host_step.h"
+#include "backend/cuda/module/photo.h"
+#include "backend/cuda/module/tactic.h"
 #include "backend/cuda/module/weights.h"
 #include "base/checked.h"
 #include "config.h"
@@ -25,6 +27,7 @@
 /* A batch size's graphs, one for each part. */
 struct recording {
     int64_t batch;
+    bool exchange; /* with copies of inputs and outputs */
     struct vt_cuda_graph **graphs;
 };
 
@@ -232,11 +235,11 @@ static enum vultus_status launch_step(
     return vt_cuda_check(p->tactics[vt_plan_step_choice(p->step, batch)]->launch(&call), p->step->name, error);
 }
 
-static enum vultus_status run_on_host(
-    const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch, struct vultus_error *error) {
+static enum vultus_status run_on_host(const struct vt_executable *e, const struct vt_cuda_step *p, int64_t batch,
+    struct vt_cuda_stream *stream, struct vultus_error *error) {
     void *in_data[VT_PLAN_MAX_OPERANDS] = {NULL}, *out_data[VT_PLAN_MAX_OPERANDS] = {NULL};
     struct vt_cuda_call call = describe_step(e, p, batch, in_data, out_data);
-    return vt_cuda_run_host_step(&call, e->stream, e->host + e->bindings_bytes * (uint64_t)e->capacity, error);
+    return vt_cuda_run_host_step(&call, stream, e->host + e->bindings_bytes * (uint64_t)e->capacity, error);
 }
 
 static enum vultus_status copy_bindings(struct vt_executable *e, const struct binding *bindings, uint32_t n,
@@ -252,41 +255,50 @@ static enum vultus_status copy_bindings(struct vt_executable *e, const struct bi
     return status;
 }
 
-/* Events behind every step when `timed`. */
+/* How a batch's steps are queued. */
+struct way {
+    bool exchange; /* with copies of inputs and outputs */
+    bool timed;    /* not recorded, with events behind every step */
+    struct vt_cuda_stream *stream;
+};
+
 static enum vultus_status queue_part(
-    struct vt_executable *e, uint32_t part, int64_t batch, bool timed, struct vultus_error *error) {
+    struct vt_executable *e, uint32_t part, int64_t batch, const struct way *way, struct vultus_error *error) {
     enum vultus_status status = VULTUS_OK;
-    if (part == 0) status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
+    bool timed = way->timed;
+    if (part == 0 && way->exchange)
+        status = copy_bindings(e, e->inputs, e->plan->n_inputs, batch, VT_CUDA_TO_DEVICE, error);
     if (!status && timed && part == 0) status = vt_cuda_event_record(e->events[0], e->stream, error);
     for (uint32_t i = part ? e->part_ends[part - 1] + 1 : 0; !status && i < e->part_ends[part]; i++) {
         status = launch_step(e, &e->steps[i], batch, error);
         if (!status && timed) status = vt_cuda_event_record(e->events[i + 1], e->stream, error);
     }
-    if (status || part + 1 < e->n_parts) return status;
+    if (status || part + 1 < e->n_parts || !way->exchange) return status;
     return copy_bindings(e, e->outputs, e->plan->n_outputs, batch, VT_CUDA_TO_HOST, error);
 }
 
 /* Between two of the host's steps there may be nothing. */
-static bool is_empty(const struct vt_executable *e, uint32_t part) {
+static bool is_empty(const struct vt_executable *e, uint32_t part, bool exchange) {
     uint32_t first = part ? e->part_ends[part - 1] + 1 : 0;
-    bool copies = !e->integrated && (part == 0 || part + 1 == e->n_parts);
+    bool copies = exchange && !e->integrated && (part == 0 || part + 1 == e->n_parts);
     return first == e->part_ends[part] && !copies;
 }
 
-static enum vultus_status record_part(
-    struct vt_executable *e, uint32_t part, int64_t batch, struct vt_cuda_graph **graph, struct vultus_error *error) {
+static enum vultus_status record_part(struct vt_executable *e, uint32_t part, int64_t batch, bool exchange,
+    struct vt_cuda_graph **graph, struct vultus_error *error) {
+    const struct way way = {exchange, false, e->stream};
     enum vultus_status status = vt_cuda_graph_begin(e->stream, error), ended;
     if (status) return status;
-    status = queue_part(e, part, batch, false, error);
+    status = queue_part(e, part, batch, &way, error);
     ended = vt_cuda_graph_end(e->stream, graph, status ? NULL : error);
     return status ? status : ended;
 }
 
 /* The batch size's graphs, recorded when it comes for the first time. */
 static enum vultus_status find_recording(
-    struct vt_executable *e, int64_t batch, struct recording **out, struct vultus_error *error) {
+    struct vt_executable *e, int64_t batch, bool exchange, struct recording **out, struct vultus_error *error) {
     for (size_t i = 0; i < RECORDINGS; i++)
-        if (e->recordings[i].batch == batch) {
+        if (e->recordings[i].batch == batch && e->recordings[i].exchange == exchange) {
             *out = &e->recordings[i];
             return VULTUS_OK;
         }
@@ -296,30 +308,64 @@ static enum vultus_status find_recording(
     if (!r->graphs) return vt_fail_memory(error, "a batch's graphs", e->n_parts * sizeof *r->graphs);
     enum vultus_status status = VULTUS_OK;
     for (uint32_t part = 0; !status && part < e->n_parts; part++)
-        if (!is_empty(e, part)) status = record_part(e, part, batch, &r->graphs[part], error);
-    if (status)
+        if (!is_empty(e, part, exchange)) status = record_part(e, part, batch, exchange, &r->graphs[part], error);
+    if (status) {
         forget_recording(e, r);
-    else
+    } else {
         r->batch = batch;
+        r->exchange = exchange;
+    }
     *out = r;
     return status;
 }
 
+/* Of what a graph copies only its launches tell. */
+static void count_exchange(const struct vt_executable *e, int64_t batch) {
+    for (uint32_t i = 0; !e->integrated && i < e->plan->n_inputs; i++)
+        vt_cuda_count_copy(e->inputs[i].bytes * (uint64_t)batch, VT_CUDA_TO_DEVICE);
+    for (uint32_t i = 0; !e->integrated && i < e->plan->n_outputs; i++)
+        vt_cuda_count_copy(e->outputs[i].bytes * (uint64_t)batch, VT_CUDA_TO_HOST);
+}
+
 /* Part by part, with the host's steps between them. */
-static enum vultus_status queue_all(struct vt_executable *e, int64_t batch, bool timed, struct vultus_error *error) {
+static enum vultus_status queue_all(
+    struct vt_executable *e, int64_t batch, const struct way *way, struct vultus_error *error) {
     struct recording *recording = NULL;
-    enum vultus_status status = timed ? VULTUS_OK : find_recording(e, batch, &recording, error);
+    bool timed = way->timed;
+    enum vultus_status status = timed ? VULTUS_OK : find_recording(e, batch, way->exchange, &recording, error);
     for (uint32_t part = 0; !status && part < e->n_parts; part++) {
         uint32_t end = e->part_ends[part];
         if (timed)
-            status = queue_part(e, part, batch, true, error);
+            status = queue_part(e, part, batch, way, error);
         else if (recording->graphs[part])
-            status = vt_cuda_graph_launch(recording->graphs[part], e->stream, error);
-        if (!status && part + 1 < e->n_parts) status = run_on_host(e, &e->steps[end], batch, error);
+            status = vt_cuda_graph_launch(recording->graphs[part], way->stream, error);
+        if (!status && part + 1 < e->n_parts) status = run_on_host(e, &e->steps[end], batch, way->stream, error);
         if (!status && part + 1 < e->n_parts && timed)
             status = vt_cuda_event_record(e->events[end + 1], e->stream, error);
     }
+    if (!status && way->exchange && !timed) count_exchange(e, batch);
     return status;
+}
+
+/* ------------------------------------------------------------ beside a run's own exchange */
+
+enum vultus_status vt_cuda_executable_reserve(struct vt_executable *e, int64_t batch, struct vultus_error *error) {
+    return reserve(e, batch, error);
+}
+
+void *vt_cuda_executable_input(const struct vt_executable *e, uint32_t i, int64_t batch) {
+    return binding_on_device(e, &e->inputs[i], batch);
+}
+
+const void *vt_cuda_executable_output(const struct vt_executable *e, uint32_t i, int64_t batch) {
+    return binding_on_device(e, &e->outputs[i], batch);
+}
+
+const struct vt_plan *vt_cuda_executable_plan(const struct vt_executable *e) { return e->plan; }
+
+enum vultus_status vt_cuda_executable_queue(
+    struct vt_executable *e, int64_t batch, struct vt_cuda_stream *stream, struct vultus_error *error) {
+    return queue_all(e, batch, &(struct way){false, false, stream}, error);
 }
 
 static enum vultus_status make_events(struct vt_executable *e, struct vultus_error *error) {
@@ -375,7 +421,7 @@ static enum vultus_status run(struct vt_executable *e, const void *const *inputs
     for (int64_t first = 0; !status && first < batch; first += MOST_TOGETHER) {
         int64_t count = vt_min_i64(batch - first, MOST_TOGETHER);
         exchange_in(e, inputs, first, count);
-        status = queue_all(e, count, profile != NULL, error);
+        status = queue_all(e, count, &(struct way){true, profile != NULL, e->stream}, error);
         if (!status) status = vt_cuda_stream_wait(e->stream, error);
         if (!status) exchange_out(e, outputs, first, count);
         if (!status && profile) status = read_events(e, profile, error);
@@ -389,7 +435,7 @@ static enum vultus_status reserve_batches(struct vt_executable *e, int64_t batch
     enum vultus_status status = vt_cuda_use(e->device, error);
     if (!status) status = reserve(e, vt_min_i64(batch, MOST_TOGETHER), error);
     for (int64_t size = 1; !status && size <= vt_min_i64(batch, RECORDINGS); size++)
-        status = find_recording(e, size, &ignored, error);
+        status = find_recording(e, size, true, &ignored, error);
     return status;
 }
 
@@ -409,6 +455,7 @@ const struct vt_backend vt_cuda_module_backend = {
     .describe_tactic = vt_cuda_describe_tactic,
     .peak_flops = vt_cuda_peak_flops,
     .destroy = destroy,
+    .photos = &vt_cuda_photos,
 #if VT_HAVE_COMPILER
     .builder = &vt_cuda_builder,
 #endif

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -346,8 +347,14 @@ enum vultus_status vt_cuda_stream_wait(struct vt_cuda_stream *stream, struct vul
 }
 void *vt_cuda_stream_native(struct vt_cuda_stream *stream) { return stream; }
 
+static std::atomic<uint64_t> copied[VT_CUDA_ON_DEVICE + 1];
+
+void vt_cuda_count_copy(uint64_t bytes, enum vt_cuda_direction direction) { copied[direction] += bytes; }
+uint64_t vt_cuda_copied(enum vt_cuda_direction direction) { return copied[direction]; }
+
 enum vultus_status vt_cuda_copy(struct vt_cuda_stream *stream, void *to, const void *from, size_t bytes,
     enum vt_cuda_direction direction, struct vultus_error *) {
+    if (!stream->recording) vt_cuda_count_copy(bytes, direction);
     queue(stream, [=] {
         memcpy(to, from, bytes);
         if (direction != VT_CUDA_ON_DEVICE) emulated_gpus.copied += bytes;

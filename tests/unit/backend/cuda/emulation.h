@@ -53,6 +53,19 @@ static inline float __uint_as_float(uint32_t bits) {
 /* The C library's would be a call for each; rounding twice is within every tolerance. */
 #define fmaf(a, b, c) ((a) * (b) + (c))
 
+static inline int __ffs(int v) { return __builtin_ffs(v); }
+/* No thread runs while another does. */
+static inline uint32_t atomicAdd(uint32_t *at, uint32_t by) {
+    const uint32_t before = *at;
+    *at += by;
+    return before;
+}
+static inline uint32_t atomicOr(uint32_t *at, uint32_t bits) {
+    const uint32_t before = *at;
+    *at |= bits;
+    return before;
+}
+
 /* Waits for all threads of the block; that one has ended before fails the test. */
 void __syncthreads();
 
