@@ -4,7 +4,7 @@
  */
 #include <math.h>
 
-#include "backend/cuda/module/tactic.h"
+#include "backend/cuda/module/conv.h"
 #include "base/checked.h"
 
 #define LARGEST_WINDOW_VALUE (INT64_C(1) << 20)
@@ -192,8 +192,8 @@ static int norm_launch(const struct vt_cuda_call *call) {
 
 static bool cluster_norm_supports(const struct vt_plan *plan, const struct vt_plan_step *step) {
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
-    return norm_supports(plan, step) && x->dtype == VT_DTYPE_F16 && y->dtype == VT_DTYPE_F16 &&
-           vt_cuda_lanes(x) <= MOST_CLUSTER_LANES;
+    return norm_supports(plan, step) && vt_cuda_conv_tail_is_simple(&step->params.tail) && x->dtype == VT_DTYPE_F16 &&
+           y->dtype == VT_DTYPE_F16 && vt_cuda_lanes(x) <= MOST_CLUSTER_LANES;
 }
 
 static int cluster_norm_launch(const struct vt_cuda_call *call) {

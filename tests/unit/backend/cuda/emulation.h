@@ -31,6 +31,7 @@ extern dim3 gridDim, blockDim, blockIdx, threadIdx;
 struct alignas(16) float4 {
     float x, y, z, w;
 };
+template <typename T> static inline T __ldg(const T *p) { return *p; }
 static inline float4 make_float4(float x, float y, float z, float w) { return float4{x, y, z, w}; }
 
 struct __half {

@@ -9,11 +9,13 @@
 #ifdef VT_CUDA_EMULATION
 #include "emulation.h"
 #define VT_UNROLL
+#define VT_UNROLL4
 #define VT_LAUNCH_EARLY VT_LAUNCH
 static inline void begin_early() {}
 #else
 #include <cuda_fp16.h>
 #define VT_UNROLL _Pragma("unroll")
+#define VT_UNROLL4 _Pragma("unroll 4")
 #define VT_LAUNCH(kernel, grid, block, stream, params)                                                                 \
     (kernel<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(params), (int)cudaGetLastError())
 
@@ -137,28 +139,41 @@ __device__ inline int64_t pixel(const vt_cuda_plane &p, int64_t item, int row, i
 }
 
 __device__ inline float4 border4(const vt_cuda_plane &p, int channel) {
-    return p.border ? *(const float4 *)(p.border + channel) : all4(0);
+    return p.border ? __ldg((const float4 *)(p.border + channel)) : all4(0);
+}
+
+// Pixels [from, from + count) of an item's planes, counted in memory, by the lanes of a warp.
+__device__ inline void fill_border_pixels(const vt_cuda_plane &p, int64_t item, int from, int count, int lane) {
+    const int warp = 32, end = (from + count) * p.lanes;
+    int channel = lane * 4 % p.lanes;
+    VT_UNROLL4
+    for (int at = from * p.lanes + lane * 4; at < end; at += warp * 4) {
+        store4(p.data, p.element, item * p.item + at, border4(p, channel));
+        channel += warp * 4;
+        while (channel >= p.lanes) channel -= p.lanes;
+    }
 }
 
 // Part `part` of `parts` of the border of all items: for kernels whose grids do not walk over it. Parts are threads, 32
 // in a row of a warp. In memory an item's border is a run before its first row, one between any two, and one behind the
-// last: a warp takes a run at a time, so that there is nothing to divide by for each element.
+// last. A warp takes a run between two at a time, or as much of the others, so that there is little to divide by.
 __device__ inline void fill_border(const vt_cuda_plane &p, int64_t batch, int64_t part, int64_t parts) {
     const int warp = 32, lane = (int)(part % warp), columns = padded_columns(p), sides = p.pad[1] + p.pad[3];
-    if (sides + p.pad[0] + p.pad[2] == 0) return;
-    const int64_t runs = batch * (p.rows + 1);
-    for (int64_t run = part / warp; run < runs; run += parts / warp) {
-        const int64_t item = run / (p.rows + 1);
-        const int row = (int)(run - item * (p.rows + 1)); // the run is before this one
-        const int from = row == 0 ? 0 : (p.pad[0] + row - 1) * columns + p.pad[1] + p.columns;
-        const int length = row == 0        ? p.pad[0] * columns + p.pad[1]
-                           : row == p.rows ? p.pad[3] + p.pad[2] * columns
-                                           : sides;
-        int channel = lane * 4 % p.lanes;
-        for (int at = from * p.lanes + lane * 4; at < (from + length) * p.lanes; at += warp * 4) {
-            store4(p.data, p.element, item * p.item + at, border4(p, channel));
-            channel += warp * 4;
-            while (channel >= p.lanes) channel -= p.lanes;
+    const int before = p.pad[0] * columns + p.pad[1], behind = p.pad[3] + p.pad[2] * columns;
+    if (before + behind + sides == 0) return;
+    const int piece = sides > 0 ? sides : 1, first = (before + piece - 1) / piece, last = (behind + piece - 1) / piece;
+    const int pieces = first + p.rows - 1 + last;
+    for (int64_t i = part / warp; i < batch * pieces; i += parts / warp) {
+        const int64_t item = i / pieces;
+        const int number = (int)(i - item * pieces), row = number - first; // the run is behind this one
+        if (row < 0) {
+            const int from = number * piece;
+            fill_border_pixels(p, item, from, before - from < piece ? before - from : piece, lane);
+        } else if (row < p.rows - 1) {
+            fill_border_pixels(p, item, (p.pad[0] + row) * columns + p.pad[1] + p.columns, sides, lane);
+        } else {
+            const int done = (row - p.rows + 1) * piece, from = (p.pad[0] + p.rows) * columns - p.pad[3] + done;
+            fill_border_pixels(p, item, from, behind - done < piece ? behind - done : piece, lane);
         }
     }
 }

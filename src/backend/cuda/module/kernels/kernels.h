@@ -144,7 +144,8 @@ struct vt_cuda_norm {
     int64_t batch;
 };
 int vt_cuda_launch_group_norm(const struct vt_cuda_norm *norm, void *stream);
-/* The same by a cluster of blocks for each item (compute capability 9.0): half planes of at most 256 lanes. */
+/* The same by a cluster of blocks for each item (compute capability 9.0): half planes of at most 256 lanes,
+ * and a tail that vt_cuda_conv_tail_is_simple. */
 int vt_cuda_launch_group_norm_cluster(const struct vt_cuda_norm *norm, void *stream);
 
 /* Channels [from, ...) of x become channels [to, end) of y; those past y's last become 0. The border of that range of y

@@ -6,6 +6,11 @@
 #include "backend/cuda/module/kernels/common.cuh"
 #include "backend/cuda/module/kernels/hopper.cuh"
 
+struct cluster_norm {
+    vt_cuda_norm norm;
+    simple_tail tail;
+};
+
 enum { cluster_blocks = 8, cluster_threads = 512, most_lanes = 256 };
 
 struct cluster_memory {
@@ -67,7 +72,8 @@ __device__ static inline float group_sum(const cluster_memory &m, int round, int
 }
 
 __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(cluster_blocks, 1, 1)
-    group_norm_cluster(const vt_cuda_norm p) {
+    group_norm_cluster(const cluster_norm params) {
+    const vt_cuda_norm &p = params.norm;
     __shared__ cluster_memory m;
     const int lanes = p.x.lanes, size = p.x.channels / p.groups, pixels = p.x.rows * p.x.columns;
     const int64_t item = blockIdx.y;
@@ -129,7 +135,8 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
     each_vector(p.x, item, s, [&](int number, half8 v) {
         VT_UNROLL
         for (int i = 0; i < 8; i++) {
-            const float y = act1(p.tail, fmaf(__half2float(v.v[i]) - pivot[i], scale[i], shift[i]), s.vector * 8 + i);
+            const float y = finish_simply(
+                params.tail, fmaf(__half2float(v.v[i]) - pivot[i], scale[i], shift[i]), params.tail.factor, 0);
             v.v[i] = __float2half_rn(s.vector * 8 + i < p.y.channels ? y : 0);
         }
         *(half8 *)vector_at(p.y, item, s, number) = v;
@@ -141,5 +148,6 @@ __global__ static void __launch_bounds__(cluster_threads) __cluster_dims__(clust
 
 int vt_cuda_launch_group_norm_cluster(const vt_cuda_norm *p, void *stream) {
     const dim3 grid(cluster_blocks, (unsigned)p->batch);
-    return VT_LAUNCH_EARLY(group_norm_cluster, grid, dim3(cluster_threads), stream, *p);
+    const cluster_norm params = {*p, simple_tail_of(p->tail.what)};
+    return VT_LAUNCH_EARLY(group_norm_cluster, grid, dim3(cluster_threads), stream, params);
 }
