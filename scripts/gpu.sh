@@ -11,6 +11,8 @@ tests=(channels gemm plane conv_tactics conv_transpose channels_bf16 plane_bf16 
 read -ra photos <<<"${VULTUS_GPU_PHOTOS:-examples/group.jpg}"
 report=()
 failed=0
+plans=$(mktemp -d)
+trap 'rm -rf "$plans"' EXIT
 
 # note RESULT WHAT...
 note() {
@@ -35,7 +37,7 @@ nvidia-smi --query-gpu=name,compute_cap,driver_version,memory.total --format=csv
     echo "gpu: nvidia-smi says nothing here; the tests will tell" >&2
 if ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then scripts/setup.sh cuda || exit 1; fi
 [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dnvcc=enabled || exit 1
-ninja -C "$folder" "${tests[@]/#/tests/unit/backend/cuda/gpu_}" tools/vultus src/backend/cuda/module/libvultus_cuda.so || exit 1
+ninja -C "$folder" "${tests[@]/#/tests/unit/backend/cuda/gpu_}" bench/bench_cuda_conv bench/bench_cuda_network tools/vultus src/backend/cuda/module/libvultus_cuda.so || exit 1
 
 for name in "${tests[@]}"; do run_test "$name"; done
 if command -v compute-sanitizer >/dev/null; then
@@ -45,6 +47,7 @@ if command -v compute-sanitizer >/dev/null; then
         run_test channels compute-sanitizer --tool "$tool" --error-exitcode 9
         run_test photo compute-sanitizer --tool "$tool" --error-exitcode 9
     done
+    run_test conv_tactics compute-sanitizer --tool memcheck --error-exitcode 9
     run_test networks compute-sanitizer --tool memcheck --error-exitcode 9
 else
     note skipped "compute-sanitizer is not installed"
@@ -65,6 +68,9 @@ for model in models/starter/starter_det.onnx models/starter/starter_rec.onnx "$@
         try bench "$model" --backend cuda --precision "$precision" --batch 1,8,32
     done
     try bench "$model" --compare-backends
+    # Without copies from and to the host.
+    "$folder/tools/vultus" build "$model" --backend cuda --precision fp16 --max-batch 128 --out "$plans" --force >/dev/null &&
+        "$folder/bench/bench_cuda_network" -b 1,8,32,128 "$plans/$(basename "$model" .onnx)"-fp16-*.plan
     [[ $two == *,* ]] && try bench "$model" --backend cuda --precision fp16 --devices "$two"
 done
 
