@@ -40,6 +40,8 @@ static bool window_fits(const struct vt_plan *plan, const struct vt_plan_step *s
 static bool supports(const struct vt_plan *plan, const struct vt_plan_step *step, int channels, int parts) {
     if (step->params.window.group != 1 || !vt_cuda_conv_planes_fit(plan, step)) return false;
     const struct vt_plan_value *x = vt_cuda_input(plan, step, 0), *y = vt_cuda_output(plan, step, 0);
+    const struct vt_plan_value *residual = vt_cuda_input(plan, step, 3);
+    if (residual && residual->dtype != VT_DTYPE_F16) return false;
     if (x->dtype != VT_DTYPE_F16 || x->storage == VT_STORAGE_CONSTANT || !window_fits(plan, step)) return false;
     if (!vt_cuda_conv_tail_is_simple(&step->params.tail)) return false;
     /* Half a tile or more has something to do, and each part at least two stages. */

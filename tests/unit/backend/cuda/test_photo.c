@@ -267,9 +267,9 @@ static void check_heads(struct heads *h, float threshold, float nms) {
     for (int time = 0; time < (wanted.count < 20 ? 2 : 1);
          time++) { /* what it leaves behind does not disturb the next one */
         launched(vt_cuda_launch_heads(&s.heads, native()));
-        from_device(s.found, s.heads.found, sizeof *s.found);
+        from_device(&s.found->count, &s.heads.found->count, sizeof s.found->count);
         assert_int_equal(s.found->count, wanted.count);
-        from_device(s.found, s.heads.found, sizeof *s.found + wanted.count * sizeof *s.found->faces);
+        if (wanted.count > 0) from_device(s.found->faces, s.heads.found->faces, wanted.count * sizeof *s.found->faces);
         for (size_t i = 0; i < wanted.count; i++) {
             const struct vt_photo_face *got = &s.found->faces[i];
             assert_true(got->score == wanted.faces[i].score);

@@ -222,11 +222,6 @@ struct eight_channels {
     }
 };
 
-__device__ static inline void load_residual(const vt_cuda_plane &from, int64_t at, float v[8]) {
-    const float4 low = load4(from.data, from.element, at), high = load4(from.data, from.element, at + 4);
-    v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w, v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
-}
-
 __device__ static inline void store_eight(const vt_cuda_plane &to, int64_t at, const float v[8]) {
     if (to.element == VT_CUDA_F16) {
         *(half8_words *)((__half *)to.data + at) = half8_words{
@@ -237,30 +232,45 @@ __device__ static inline void store_eight(const vt_cuda_plane &to, int64_t at, c
     store4(to.data, VT_CUDA_F32, at + 4, make_float4(v[4], v[5], v[6], v[7]));
 }
 
-// The block's rows, which are all of the tile's or a part of them, go out. A thread has the same channels of several
-// rows; the sums of `parts` blocks are behind each other.
-template <int pixels, int channels, int pitch>
-__device__ static void store_rows(const wgmma_conv &p, const float *sums, const row_place *places, int first_channel) {
-    constexpr int vectors = channels / 8, threads = pixels / group_pixels * group_threads;
-    const int rows = pixels / p.parts, column = threadIdx.x % vectors * 8, channel = first_channel + column;
-    if (channel >= p.conv.y.lanes) return;
-    const eight_channels of(p, channel);
-#pragma unroll 2
-    for (int row = (int)threadIdx.x / vectors; row < rows; row += threads / vectors) {
-        const row_place place = places[(int)blockIdx.z * rows + row];
-        float v[8] = {}, residual[8] = {};
-        if (place.y < 0) break;
-        if (p.conv.residual.data) load_residual(p.conv.residual, place.residual + channel, residual);
-        for (int part = 0; part < p.parts; part++) {
-            const float *at = sums + (part * rows + row) * pitch + column;
-            VT_UNROLL
-            for (int i = 0; i < 8; i++) v[i] += at[i];
-        }
+// The rows that a thread stores, all of the same eight channels. Their residuals are on their way `ahead` of them, the
+// first even before the sums are made.
+template <int pixels, int channels> struct rows_of_thread {
+    static constexpr int vectors = channels / 8, threads = pixels / group_pixels * group_threads;
+    static constexpr int step = threads / vectors, all = pixels / step, ahead = all < 2 ? all : 2; // more would not fit registers
+    int64_t at[ahead];
+    half8 residual[ahead];
+
+    // Of the block's `rows` the thread's from `first` on.
+    __device__ void load(const wgmma_conv &p, const row_place *places, int first, int rows, int channel) {
         VT_UNROLL
-        for (int i = 0; i < 8; i++) v[i] = of.finish(p.tail, v[i], residual[i], i);
-        store_eight(p.conv.y, place.y + channel, v);
+        for (int i = 0; i < ahead; i++) {
+            const int row = first + i * step;
+            const row_place place = row < rows ? places[(int)blockIdx.z * rows + row] : row_place{-1, -1};
+            at[i] = channel < p.conv.y.lanes ? place.y : -1;
+            residual[i] = half8{};
+            if (at[i] >= 0 && p.conv.residual.data) residual[i] = load8(p.conv.residual.data, place.residual + channel);
+        }
     }
-}
+
+    // The sums of `parts` blocks are behind each other.
+    template <int pitch>
+    __device__ void store(
+        const wgmma_conv &p, const eight_channels &of, const float *sums, int first, int rows, int channel) const {
+        VT_UNROLL
+        for (int i = 0; i < ahead; i++) {
+            float v[8] = {};
+            if (at[i] < 0) continue;
+            for (int part = 0; part < p.parts; part++) {
+                const float *from = sums + (part * rows + first + i * step) * pitch;
+                VT_UNROLL
+                for (int c = 0; c < 8; c++) v[c] += from[c];
+            }
+            VT_UNROLL
+            for (int c = 0; c < 8; c++) v[c] = of.finish(p.tail, v[c], __half2float(residual[i].v[c]), c);
+            store_eight(p.conv.y, at[i] + channel, v);
+        }
+    }
+};
 
 __device__ static inline row_place place_of(const vt_cuda_conv &p, int number, int total) {
     if (number >= total) return row_place{-1, -1};
@@ -314,21 +324,32 @@ __global__ static void __launch_bounds__(shape<pixels, channels, depth, how>::th
         if (how == shared) cluster_wait();
         return;
     }
+    using mine = rows_of_thread<pixels, channels>;
+    const int rows = pixels / p.parts, column = (int)threadIdx.x % mine::vectors * 8, channel = first_channel + column;
+    int row = (int)threadIdx.x / mine::vectors;
     float sums[channels / 2] = {};
+    mine stored;
     if (threadIdx.x < pixels) r.places[threadIdx.x] = place_of(conv, first_pixel + (int)threadIdx.x, total);
-    consume(r, end - begin, sums);
     wait_for_grids_before();
-    threads_wait(1, s::threads); // places are there, and all tiles are read: their room becomes the sums'
+    threads_wait(1, s::threads);
+    stored.load(p, r.places, row, rows, channel);
+    consume(r, end - begin, sums);
+    const float *all = how == shared ? r.received : (const float *)memory;
     if constexpr (how == shared) {
         cluster_wait(); // every block's barriers are ready
-        send_sums<channels>(r.received, r.all_received, pixels / p.parts, sums);
+        send_sums<channels>(r.received, r.all_received, rows, sums);
         barrier_wait(r.all_received, 0);
-        store_rows<pixels, channels, s::pitch>(p, r.received, r.places, first_channel);
     } else {
         if (how == twins) cluster_wait();
+        threads_wait(1, s::threads); // all tiles are read: their room becomes the sums'
         keep_sums<channels>((float *)memory, sums);
         threads_wait(1, s::threads);
-        store_rows<pixels, channels, s::pitch>(p, (const float *)memory, r.places, first_channel);
+    }
+    const eight_channels of(p, channel < conv.y.lanes ? channel : 0);
+#pragma unroll 1
+    for (; row < rows; row += mine::step * mine::ahead) {
+        stored.template store<s::pitch>(p, of, all + column, row, rows, channel);
+        stored.load(p, r.places, row + mine::step * mine::ahead, rows, channel);
     }
 }
 
