@@ -75,8 +75,8 @@ static const struct vt_backend_clock clock_of_the_test = {.open = open_watch, .m
 static struct vt_plan *compile(int64_t max_batch) {
     char path[4096];
     struct vt_mapped_file file;
-    struct vt_graph *graph;
-    struct vt_plan *plan;
+    struct vt_graph *graph = NULL;
+    struct vt_plan *plan = NULL;
     struct vultus_error error = {0};
     measured = 0;
     largest_batch = 0;
