@@ -118,7 +118,7 @@ static void test_mixing(void **state) {
     builder.classes_may_mix = true;
     struct vt_plan *plan = compile(64);
     static const int64_t batches[] = {1, 8, 32};
-    size_t mixed = 0;
+    size_t mixed = 0, wanted = 0;
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const struct vt_plan_step *step = &plan->steps[i];
         if (tactics_timed(plan, i, 1) == 0) continue;
@@ -126,10 +126,12 @@ static void test_mixing(void **state) {
             assert_string_equal(
                 step->choices[vt_plan_step_choice(step, batches[b])].tactic, favourite(plan, step, batches[b]));
         assert_int_equal(step->choices[step->n_choices - 1].max_batch, 64);
+        for (size_t b = 1; b < 3; b++)
+            wanted += strcmp(class_of(favourite(plan, step, batches[b])), class_of(favourite(plan, step, 1))) != 0;
         for (uint32_t c = 1; c < step->n_choices; c++)
             mixed += strcmp(class_of(step->choices[c].tactic), class_of(step->choices[0].tactic)) != 0;
     }
-    assert_true(mixed > 0);
+    assert_int_equal(mixed > 0, wanted > 0);
     assert_int_equal(largest_batch, 32);
     vt_plan_destroy(plan);
 }
@@ -145,18 +147,40 @@ static void test_one_class(void **state) {
     vt_plan_destroy(plan);
 }
 
+static bool same_value(const struct vt_plan *plan, uint32_t a, uint32_t b) {
+    if (a == VT_PLAN_NONE || b == VT_PLAN_NONE) return a == b;
+    const struct vt_plan_value *v = &plan->values[a], *w = &plan->values[b];
+    return v->layout == w->layout && v->rank == w->rank && memcmp(v->dims, w->dims, sizeof v->dims) == 0 &&
+           memcmp(v->pad, w->pad, sizeof v->pad) == 0;
+}
+
+/* Whether a later step is of the same kind and parameters, on operands of the same sizes. */
+static bool comes_again(const struct vt_plan *plan, uint32_t step) {
+    const struct vt_plan_step *a = &plan->steps[step];
+    for (uint32_t i = step + 1; i < plan->n_steps; i++) {
+        const struct vt_plan_step *b = &plan->steps[i];
+        bool same = a->kind == b->kind && a->n_inputs == b->n_inputs &&
+                    memcmp(&a->params, &b->params, sizeof a->params) == 0 &&
+                    same_value(plan, a->outputs[0], b->outputs[0]);
+        for (uint32_t o = 0; same && o < a->n_inputs; o++) same = same_value(plan, a->inputs[o], b->inputs[o]);
+        if (same) return true;
+    }
+    return false;
+}
+
 /* The clock was asked for fewer tactics than the plan tells times of: those of equal steps were taken over. */
 static void test_equal_steps(void **state) {
     (void)state;
     need_choices();
     builder.classes_may_mix = true;
     struct vt_plan *plan = compile(32);
-    size_t told = 0;
+    size_t told = 0, again = 0;
     for (uint32_t i = 0; i < plan->n_steps; i++) {
+        again += tactics_timed(plan, i, 1) > 0 && comes_again(plan, i);
         told += tactics_timed(plan, i, 1);
         assert_int_equal(tactics_timed(plan, i, 1), tactics_timed(plan, i, 32));
     }
-    assert_true(measured > 0 && measured < told);
+    assert_true(measured > 0 && (again > 0 ? measured < told : measured == told));
     vt_plan_destroy(plan);
 }
 
