@@ -37,11 +37,11 @@ test:
 	$(MAKE) all BUILD_OPTIONS="-Dnvcc_archs=75,90"; built=$$?; wait $$downloads && exit $$built
 	scripts/test.sh $(STAGES)
 
-# The module of CUDA kernels for every GPU that it supports.
+# The command, and its module of CUDA kernels for every GPU that it supports.
 cuda:
 	scripts/setup.sh build cuda
 	[ -f build-cuda/build.ninja ] || meson setup build-cuda -Dnvcc=enabled
-	ninja -C build-cuda src/backend/cuda/module/libvultus_cuda.so
+	ninja -C build-cuda tools/vultus src/backend/cuda/module/libvultus_cuda.so
 
 # Fuzzes each target for SECONDS with libFuzzer, from the corpus of the tests.
 SECONDS_EACH ?= 60
