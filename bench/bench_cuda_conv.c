@@ -26,12 +26,10 @@ struct kernel {
     struct vt_cuda_wgmma_shape shape; /* pixels 0: the kernel for older devices */
 };
 
-static const struct kernel kernels[] = {{"mma", {0}}, {"64x32/1", {64, 32, 0, 1}}, {"64x64/1", {64, 64, 0, 1}},
-    {"128x32/1", {128, 32, 0, 1}}, {"128x64/1", {128, 64, 0, 1}}, {"128x128/1", {128, 128, 0, 1}},
-    {"128x256/1", {128, 256, 0, 1}}, {"128x128/t", {128, 128, 0, 1, true}}, {"128x256/t", {128, 256, 0, 1, true}},
-    {"64x64/2", {64, 64, 0, 2}}, {"128x64/2", {128, 64, 0, 2}}, {"64x32/4", {64, 32, 0, 4}},
-    {"64x64/4", {64, 64, 0, 4}}, {"128x64/4", {128, 64, 0, 4}}, {"64x32/8", {64, 32, 0, 8}},
-    {"64x64/8", {64, 64, 0, 8}}};
+static const struct kernel kernels[] = {{"mma", {0}}, {"64x32/1", {64, 32, 1}}, {"64x64/1", {64, 64, 1}},
+    {"128x32/1", {128, 32, 1}}, {"128x64/1", {128, 64, 1}}, {"128x128/1", {128, 128, 1}}, {"128x256/1", {128, 256, 1}},
+    {"64x64/2", {64, 64, 2}}, {"128x64/2", {128, 64, 2}}, {"64x32/4", {64, 32, 4}}, {"64x64/4", {64, 64, 4}},
+    {"128x64/4", {128, 64, 4}}, {"64x32/8", {64, 32, 8}}, {"64x64/8", {64, 64, 8}}};
 
 static void must(enum vultus_status status, const struct vultus_error *error) {
     if (!status) return;
@@ -95,7 +93,6 @@ static int launch(struct work *w, const struct kernel *k, int number, struct vt_
     struct vt_cuda_wgmma_shape shape = k->shape;
     w->conv.weights = w->weights + (size_t)number % w->sets * w->weights_bytes;
     if (shape.pixels == 0) return vt_cuda_launch_conv_mma(&w->conv, vt_cuda_stream_native(stream));
-    shape.depth = w->conv.x.lanes % 64 > 0 && w->conv.x.lanes % 64 <= 32 ? 32 : 64;
     return vt_cuda_launch_conv_wgmma(&w->conv, &shape, vt_cuda_stream_native(stream));
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # On a machine with an NVIDIA GPU: builds the module of kernels, runs the tests of every kernel and of whole networks on the
 # device, and prints what it found. usage: gpu.sh [MODEL.onnx...]   the models are also timed, GPU beside processors
-# The same tests run on an emulated GPU everywhere; what only a device shows is races, faults and speed.
+# The same tests run on an emulated GPU everywhere, but for Hopper's own kernels; races, faults and speed only a device shows.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${VULTUS_GPU_BUILD:-build-gpu}

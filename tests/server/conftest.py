@@ -129,3 +129,12 @@ def server(start):
     """The server most tests share; what changes its state starts its own."""
     with start() as running:
         yield running
+
+
+def alike(faces, others):
+    """Plans are tuned each by itself, so that numbers may differ in their last digits."""
+    assert len(faces) == len(others) > 0
+    for a, b in zip(faces, others):
+        assert max(abs(p - q) for p, q in zip(a['bbox'], b['bbox'])) <= 1
+        assert sum(p * q for p, q in zip(a['vec'], b['vec'])) > 0.9999
+    return True

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from conftest import alike
 
 NO_DEVICE = 'the NVIDIA driver finds no device on this machine'
 FALLEN = 'the GPU has fallen off the bus'
@@ -36,15 +37,6 @@ def surfaces(server, picture):
     told = {name: of(server.get(path).json()['backend_order']) for name, path in (('info', '/info'), ('status', '/v1/status'))}
     told['header'] = answer.headers['x-backend'], dict(re.findall(r'(\w+) \((.*?)\)(?:, |$)', header))
     return told, answer.json()['data'][0]['faces']
-
-
-def alike(faces, others):
-    """Plans are tuned each by itself, so that numbers may differ in their last digits."""
-    assert len(faces) == len(others) > 0
-    for a, b in zip(faces, others):
-        assert max(abs(p - q) for p, q in zip(a['bbox'], b['bbox'])) <= 1
-        assert sum(p * q for p, q in zip(a['vec'], b['vec'])) > 0.9999
-    return True
 
 
 def usable(server):

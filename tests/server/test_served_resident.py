@@ -3,6 +3,7 @@
 import concurrent.futures
 
 import pytest
+from conftest import alike
 
 
 @pytest.fixture(scope='module')
@@ -20,14 +21,6 @@ def ask(server, picture):
     answer = server.ask('POST', '/v1/extract', picture, {'content-type': 'image/jpeg'})
     assert answer.status == 200, answer.body
     return answer.json()['data'][0]
-
-
-def alike(faces, others):
-    assert len(faces) == len(others) > 0
-    for a, b in zip(faces, others):
-        assert max(abs(p - q) for p, q in zip(a['bbox'], b['bbox'])) <= 1
-        assert sum(p * q for p, q in zip(a['vec'], b['vec'])) > 0.9999
-    return True
 
 
 def went(server):

@@ -15,11 +15,7 @@
 /* Planes with more pixels fill the device without sharing the depth. */
 #define MOST_SHARED_PIXELS 1024
 
-/* Half as deep where that wastes fewer of a tap's channels. */
-static int32_t depth_of(const struct vt_plan_value *x) {
-    int64_t rest = vt_cuda_lanes(x) % 64;
-    return rest > 0 && rest <= 32 ? 32 : 64;
-}
+static int32_t depth_of(const struct vt_plan_value *x) { return vt_cuda_wgmma_depth(vt_cuda_lanes(x)); }
 
 static int64_t tap_depth(const struct vt_plan_value *x) {
     return vt_div_up(vt_cuda_lanes(x), depth_of(x)) * depth_of(x);
@@ -75,48 +71,45 @@ static enum vultus_status pack(const struct vt_plan *plan, const struct vt_plan_
 static int launch(const struct vt_cuda_call *call, struct vt_cuda_wgmma_shape shape) {
     struct vt_cuda_conv conv = vt_cuda_conv_describe(call);
     conv.weights_element = VT_CUDA_F16;
-    shape.depth = depth_of(call->in[0]);
     return vt_cuda_launch_conv_wgmma(&conv, &shape, call->stream);
 }
 
-/* `way_`: into how many parts the depth is cut, or twins. Sums of one depth, in one order, are of one class. */
+/* Sums of one depth, in one order, are of one class. */
 /* clang-format off */
-#define WGMMA(pixels_, channels_, way_, parts_, twins_)                                                                \
-    static bool supports_##pixels_##x##channels_##_##way_(                                                             \
+#define WGMMA(pixels_, channels_, parts_)                                                                                \
+    static bool supports_##pixels_##x##channels_##_##parts_(                                                             \
         const struct vt_plan *plan, const struct vt_plan_step *step) {                                                 \
         return supports(plan, step, channels_, parts_);                                                                \
     }                                                                                                                  \
-    static int launch_##pixels_##x##channels_##_##way_(const struct vt_cuda_call *call) {                              \
+    static int launch_##pixels_##x##channels_##_##parts_(const struct vt_cuda_call *call) {                              \
         return launch(call, (struct vt_cuda_wgmma_shape){                                                              \
-            .pixels = pixels_, .channels = channels_, .parts = parts_, .twins = twins_});                              \
+            .pixels = pixels_, .channels = channels_, .parts = parts_});                              \
     }                                                                                                                  \
-    static const struct vt_cuda_tactic wgmma_##pixels_##x##channels_##_##way_ = {                                      \
-        .name = "conv:wgmma-" #pixels_ "x" #channels_ "/" #way_,                                                       \
+    static const struct vt_cuda_tactic wgmma_##pixels_##x##channels_##_##parts_ = {                                      \
+        .name = "conv:wgmma-" #pixels_ "x" #channels_ "/" #parts_,                                                       \
         .class = "wgmma/" #parts_,                                                                                     \
         .kind = VT_STEP_CONV,                                                                                          \
         .features = VT_CUDA_SM90A,                                                                                     \
-        .supports = supports_##pixels_##x##channels_##_##way_,                                                         \
+        .supports = supports_##pixels_##x##channels_##_##parts_,                                                         \
         .packed_bytes = packed_bytes,                                                                                  \
         .pack = pack,                                                                                                  \
-        .launch = launch_##pixels_##x##channels_##_##way_}
+        .launch = launch_##pixels_##x##channels_##_##parts_}
 /* clang-format on */
 
-WGMMA(128, 128, 1, 1, false);
-WGMMA(128, 128, twins, 1, true);
-WGMMA(128, 256, 1, 1, false);
-WGMMA(128, 256, twins, 1, true);
-WGMMA(128, 64, 1, 1, false);
-WGMMA(128, 32, 1, 1, false);
-WGMMA(64, 64, 1, 1, false);
-WGMMA(64, 32, 1, 1, false);
-WGMMA(128, 64, 2, 2, false);
-WGMMA(64, 64, 2, 2, false);
-WGMMA(128, 64, 4, 4, false);
-WGMMA(64, 64, 4, 4, false);
-WGMMA(64, 32, 4, 4, false);
-WGMMA(64, 64, 8, 8, false);
-WGMMA(64, 32, 8, 8, false);
+WGMMA(128, 128, 1);
+WGMMA(128, 256, 1);
+WGMMA(128, 64, 1);
+WGMMA(128, 32, 1);
+WGMMA(64, 64, 1);
+WGMMA(64, 32, 1);
+WGMMA(128, 64, 2);
+WGMMA(64, 64, 2);
+WGMMA(128, 64, 4);
+WGMMA(64, 64, 4);
+WGMMA(64, 32, 4);
+WGMMA(64, 64, 8);
+WGMMA(64, 32, 8);
 
-const struct vt_cuda_tactic *const vt_cuda_wgmma_tactics[] = {&wgmma_128x128_1, &wgmma_128x128_twins, &wgmma_128x256_1,
-    &wgmma_128x256_twins, &wgmma_128x64_1, &wgmma_128x32_1, &wgmma_64x64_1, &wgmma_64x32_1, &wgmma_128x64_2,
-    &wgmma_64x64_2, &wgmma_128x64_4, &wgmma_64x64_4, &wgmma_64x32_4, &wgmma_64x64_8, &wgmma_64x32_8, NULL};
+const struct vt_cuda_tactic *const vt_cuda_wgmma_tactics[] = {&wgmma_128x128_1, &wgmma_128x256_1, &wgmma_128x64_1,
+    &wgmma_128x32_1, &wgmma_64x64_1, &wgmma_64x32_1, &wgmma_128x64_2, &wgmma_64x64_2, &wgmma_128x64_4, &wgmma_64x64_4,
+    &wgmma_64x32_4, &wgmma_64x64_8, &wgmma_64x32_8, NULL};

@@ -6,8 +6,10 @@
 #include "backend/cuda/module/kernels/mma.cuh"
 #include "backend/cuda/module/kernels/walk.cuh"
 
-enum { stem_threads = 128, warp_pixels = 32, stem_skew = 8, most_stem_blocks = 132 * 6 };
-/* What nearly every network begins with. */
+enum { stem_threads = 128, warp_pixels = 32, stem_skew = 8 };
+// Six for each multiprocessor of a large GPU; they walk over the tiles that are left.
+enum { most_stem_blocks = 792 };
+// What nearly every network begins with.
 enum { usual_kernel = 3, usual_channels = 3 };
 
 struct stem_conv {

@@ -26,23 +26,19 @@ struct row_place {
     int64_t y, residual;
 };
 
-// How blocks work together: not at all; a cluster shares the depth; or two with neighbouring pixels, the twins, each
-// copy half of the weights to both, since a multiprocessor gets tiles from the second-level cache more slowly than it
-// can multiply them.
-enum way { alone, shared, twins };
-
-template <int pixels, int channels, int depth, way how> struct shape {
+// `shared`: the depth, with the other blocks of a cluster.
+template <int pixels, int channels, int depth, bool shared> struct shape {
     static constexpr int groups = pixels / group_pixels, threads = groups * group_threads;
     static constexpr int stage_bytes = (pixels + channels) * depth * (int)sizeof(__half);
     // Blocks that share a multiprocessor, so that some multiply while others begin or store.
-    static constexpr int together = channels == 256 || how == twins ? 1 : channels == 32 && how == alone ? 3 : 2;
+    static constexpr int together = channels == 256 ? 1 : channels == 32 && !shared ? 3 : 2;
     // Sums of all blocks are received beside the tiles; a block's own take the tiles' room, with rows that begin in
     // other banks.
-    static constexpr int received_bytes = how == shared ? pixels * channels * (int)sizeof(float) : 0;
+    static constexpr int received_bytes = shared ? pixels * channels * (int)sizeof(float) : 0;
     static constexpr int room = ((together == 1 ? 220 : together == 2 ? 108 : 71) << 10) - received_bytes;
     static constexpr int fitting = room / stage_bytes, stages = fitting > 8 ? 8 : fitting;
-    static constexpr int pitch = how == shared ? channels : channels + 8;
-    static constexpr int sums_bytes = how == shared ? 0 : pixels * pitch * (int)sizeof(float);
+    static constexpr int pitch = shared ? channels : channels + 8;
+    static constexpr int sums_bytes = shared ? 0 : pixels * pitch * (int)sizeof(float);
     static constexpr int tiles_bytes = stages * stage_bytes > sums_bytes ? stages *stage_bytes : sums_bytes;
     static constexpr int barriers_bytes = (2 * stages + 2) * (int)sizeof(uint64_t);
     static constexpr int bytes = tiles_bytes + received_bytes + barriers_bytes + pixels * (int)sizeof(row_place);
@@ -70,8 +66,8 @@ struct source {
     }
 };
 
-template <int pixels, int channels, int depth, way how> struct ring {
-    using s = shape<pixels, channels, depth, how>;
+template <int pixels, int channels, int depth, bool shared> struct ring {
+    using s = shape<pixels, channels, depth, shared>;
     uint8_t *tiles;
     float *received;
     uint64_t *full, *empty, *all_received;
@@ -87,21 +83,15 @@ template <int pixels, int channels, int depth, way how> struct ring {
     __device__ void init() const {
         for (int i = 0; i < s::stages; i++) {
             barrier_init(&full[i], 1);
-            barrier_init(&empty[i], how == twins ? 2 * s::groups : s::groups);
+            barrier_init(&empty[i], s::groups);
         }
         barrier_init(all_received, 1);
         barrier_init_fence();
-        if (how == shared) barrier_expect(all_received, s::received_bytes);
-    }
-    __device__ void release(int stage) const {
-        barrier_arrive(&empty[stage]);
-        if (how == twins) barrier_arrive_at(address_of_block(&empty[stage], blockIdx.x % 2 ^ 1));
+        if (shared) barrier_expect(all_received, s::received_bytes);
     }
     __device__ void copy_weights(const source &from, int stage, int chunk) const {
         barrier_expect(&full[stage], s::stage_bytes);
-        if (how != twins) return copy_matrix(w(stage), from.w, &full[stage], chunk * depth, from.first_channel);
-        const int half = (int)(blockIdx.x % 2) * channels / 2;
-        copy_matrix_to_twins(w(stage) + half * depth, from.w, &full[stage], chunk * depth, from.first_channel + half);
+        copy_matrix(w(stage), from.w, &full[stage], chunk * depth, from.first_channel);
     }
     __device__ void copy_plane(const wgmma_conv &p, source &from, int stage) const {
         copy_pixels(x(stage), from.x, &full[stage], from.channel, from.column, from.row, from.item,
@@ -112,10 +102,10 @@ template <int pixels, int channels, int depth, way how> struct ring {
 };
 
 // Keeps the ring filled with chunks [first, end).
-template <int pixels, int channels, int depth, way how>
+template <int pixels, int channels, int depth, bool shared>
 __device__ static void produce(
-    const wgmma_conv &p, const ring<pixels, channels, depth, how> &r, source from, int first, int end) {
-    constexpr int stages = shape<pixels, channels, depth, how>::stages;
+    const wgmma_conv &p, const ring<pixels, channels, depth, shared> &r, source from, int first, int end) {
+    constexpr int stages = shape<pixels, channels, depth, shared>::stages;
     const int ahead = end - first < stages ? end - first : stages;
     from.start(p, first, depth);
     for (int i = 0; i < ahead; i++) r.copy_weights(from, i, first + i);
@@ -135,9 +125,9 @@ __device__ static void produce(
     }
 }
 
-template <int pixels, int channels, int depth, way how>
-__device__ static void consume(const ring<pixels, channels, depth, how> &r, int count, float (&sums)[channels / 2]) {
-    constexpr int stages = shape<pixels, channels, depth, how>::stages;
+template <int pixels, int channels, int depth, bool shared>
+__device__ static void consume(const ring<pixels, channels, depth, shared> &r, int count, float (&sums)[channels / 2]) {
+    constexpr int stages = shape<pixels, channels, depth, shared>::stages;
     const int group = threadIdx.x / group_threads;
     const bool first_of_group = threadIdx.x % group_threads == 0;
     const uint64_t x = describe_rows<depth>(r.x(0) + group * group_pixels * depth), w = describe_rows<depth>(r.w(0));
@@ -146,14 +136,15 @@ __device__ static void consume(const ring<pixels, channels, depth, how> &r, int 
 #pragma unroll 1
     for (int i = 0; i < count; i++) {
         barrier_wait(&r.full[stage], parity);
-        const uint64_t at = (uint64_t)(stage * (shape<pixels, channels, depth, how>::stage_bytes >> 4));
+        const uint64_t at = (uint64_t)(stage * (shape<pixels, channels, depth, shared>::stage_bytes >> 4));
         products_begin();
         VT_UNROLL
         for (int k = 0; k < depth / 16; k++) multiply_rows<channels>(sums, x + at + 2 * k, w + at + 2 * k);
         products_commit();
         products_wait<1>();
-        // Whoever waits for it is there: no block leaves while its twin tells it something.
-        if (i > 0 && first_of_group && i - 1 + stages < count) r.release(stage == 0 ? stages - 1 : stage - 1);
+        // Nobody waits for the last stages to become empty.
+        if (i > 0 && first_of_group && i - 1 + stages < count)
+            barrier_arrive(&r.empty[stage == 0 ? stages - 1 : stage - 1]);
         if (++stage == stages) {
             stage = 0;
             parity ^= 1;
@@ -236,7 +227,8 @@ __device__ static inline void store_eight(const vt_cuda_plane &to, int64_t at, c
 // first even before the sums are made.
 template <int pixels, int channels> struct rows_of_thread {
     static constexpr int vectors = channels / 8, threads = pixels / group_pixels * group_threads;
-    static constexpr int step = threads / vectors, all = pixels / step, ahead = all < 2 ? all : 2; // more would not fit registers
+    static constexpr int step = threads / vectors, all = pixels / step,
+                         ahead = all < 2 ? all : 2; // more would not fit registers
     int64_t at[ahead];
     half8 residual[ahead];
 
@@ -285,13 +277,13 @@ __device__ static void fill_part_of_border(const vt_cuda_conv &conv, unsigned la
     fill_border(conv.y, conv.batch, (int64_t)block * warp_threads + lane, parts);
 }
 
-template <int pixels, int channels, int depth, way how>
-__global__ static void __launch_bounds__(shape<pixels, channels, depth, how>::threads + helper_threads,
-    shape<pixels, channels, depth, how>::together) conv_wgmma(const __grid_constant__ CUtensorMap x_map,
+template <int pixels, int channels, int depth, bool shared>
+__global__ static void __launch_bounds__(shape<pixels, channels, depth, shared>::threads + helper_threads,
+    shape<pixels, channels, depth, shared>::together) conv_wgmma(const __grid_constant__ CUtensorMap x_map,
     const __grid_constant__ CUtensorMap w_map, const __grid_constant__ wgmma_conv p) {
-    using s = shape<pixels, channels, depth, how>;
+    using s = shape<pixels, channels, depth, shared>;
     extern __shared__ __align__(1024) uint8_t memory[];
-    const ring<pixels, channels, depth, how> r(memory);
+    const ring<pixels, channels, depth, shared> r(memory);
     const vt_cuda_conv &conv = p.conv;
     const int total = (int)conv.batch * conv.y.rows * conv.y.columns;
     const int first_pixel = (int)blockIdx.x * pixels, first_channel = (int)blockIdx.y * channels;
@@ -302,16 +294,15 @@ __global__ static void __launch_bounds__(shape<pixels, channels, depth, how>::th
         r.init();
     }
     __syncthreads();
-    if (how != alone) cluster_arrive();
+    if (shared) cluster_arrive();
     let_next_grid_begin();
     if (threadIdx.x >= s::threads + warp_threads) {
         wait_for_grids_before();
         fill_part_of_border(conv, threadIdx.x - s::threads - warp_threads);
-        if (how != alone) cluster_wait();
+        if (shared) cluster_wait();
         return;
     }
     if (threadIdx.x >= s::threads) {
-        if (how == twins) cluster_wait(); // both have their barriers
         if (threadIdx.x == s::threads) {
             const int line = first_pixel / conv.y.columns, item = line / conv.y.rows;
             const int row = line - item * conv.y.rows, column = first_pixel - line * conv.y.columns;
@@ -321,7 +312,7 @@ __global__ static void __launch_bounds__(shape<pixels, channels, depth, how>::th
                 begin, end);
         }
         __syncwarp();
-        if (how == shared) cluster_wait();
+        if (shared) cluster_wait();
         return;
     }
     using mine = rows_of_thread<pixels, channels>;
@@ -334,13 +325,12 @@ __global__ static void __launch_bounds__(shape<pixels, channels, depth, how>::th
     threads_wait(1, s::threads);
     stored.load(p, r.places, row, rows, channel);
     consume(r, end - begin, sums);
-    const float *all = how == shared ? r.received : (const float *)memory;
-    if constexpr (how == shared) {
+    const float *all = shared ? r.received : (const float *)memory;
+    if constexpr (shared) {
         cluster_wait(); // every block's barriers are ready
         send_sums<channels>(r.received, r.all_received, rows, sums);
         barrier_wait(r.all_received, 0);
     } else {
-        if (how == twins) cluster_wait();
         threads_wait(1, s::threads); // all tiles are read: their room becomes the sums'
         keep_sums<channels>((float *)memory, sums);
         threads_wait(1, s::threads);
@@ -405,9 +395,9 @@ static bool describe_weights(const vt_cuda_conv &p, int channels, int depth, int
                          CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-template <int pixels, int channels, int depth, way how>
+template <int pixels, int channels, int depth, bool shared>
 static int launch_shape(const vt_cuda_conv &conv, int parts, void *stream) {
-    using s = shape<pixels, channels, depth, how>;
+    using s = shape<pixels, channels, depth, shared>;
     const int64_t total = conv.batch * conv.y.rows * conv.y.columns;
     wgmma_conv p = {conv, simple_tail_of(conv.tail.what)};
     p.chunks_per_tap = (conv.x.lanes + depth - 1) / depth;
@@ -415,57 +405,51 @@ static int launch_shape(const vt_cuda_conv &conv, int parts, void *stream) {
     p.parts = parts;
     CUtensorMap x, w;
     if (total > INT32_MAX / 2 || p.chunks < parts || parts > most_parts) return cudaErrorInvalidValue;
-    if (!describe_planes(conv, pixels, depth, &x) ||
-        !describe_weights(conv, how == twins ? channels / 2 : channels, depth, p.chunks, &w))
+    if (!describe_planes(conv, pixels, depth, &x) || !describe_weights(conv, channels, depth, p.chunks, &w))
         return cudaErrorInvalidValue;
-    const auto kernel = conv_wgmma<pixels, channels, depth, how>;
+    const auto kernel = conv_wgmma<pixels, channels, depth, shared>;
     const cudaError_t code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, s::bytes);
     if (code) return code;
     cudaLaunchAttribute attributes[2];
     attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[0].val.programmaticStreamSerializationAllowed = 1;
     attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim.x = how == twins ? 2 : 1;
+    attributes[1].val.clusterDim.x = 1;
     attributes[1].val.clusterDim.y = 1;
     attributes[1].val.clusterDim.z = (unsigned)parts;
     cudaLaunchConfig_t config = {};
     const unsigned tiles = (unsigned)((total + pixels - 1) / pixels);
-    config.gridDim = dim3(how == twins ? (tiles + 1) / 2 * 2 : tiles,
-        (unsigned)((conv.y.lanes + channels - 1) / channels), (unsigned)parts);
+    config.gridDim = dim3(tiles, (unsigned)((conv.y.lanes + channels - 1) / channels), (unsigned)parts);
     config.blockDim = dim3(s::threads + helper_threads);
     config.dynamicSmemBytes = s::bytes;
     config.stream = (cudaStream_t)stream;
     config.attrs = attributes;
-    config.numAttrs = how != alone ? 2 : 1;
+    config.numAttrs = shared ? 2 : 1;
     return cudaLaunchKernelEx(&config, kernel, x, w, p);
 }
 
-template <int pixels, int channels, way how>
+template <int pixels, int channels, bool shared>
 static int launch_depth(const vt_cuda_conv &conv, const vt_cuda_wgmma_shape &shape, void *stream) {
-    return shape.depth == 64 ? launch_shape<pixels, channels, 64, how>(conv, shape.parts, stream)
-                             : launch_shape<pixels, channels, 32, how>(conv, shape.parts, stream);
+    return vt_cuda_wgmma_depth(conv.x.lanes) == 64
+               ? launch_shape<pixels, channels, 64, shared>(conv, shape.parts, stream)
+               : launch_shape<pixels, channels, 32, shared>(conv, shape.parts, stream);
 }
 
 int vt_cuda_launch_conv_wgmma(const vt_cuda_conv *conv, const vt_cuda_wgmma_shape *shape, void *stream) {
     const int tile = shape->pixels << 16 | shape->channels;
     if (shape->parts > 1) switch (tile) {
-        case 64 << 16 | 32: return launch_depth<64, 32, shared>(*conv, *shape, stream);
-        case 64 << 16 | 64: return launch_depth<64, 64, shared>(*conv, *shape, stream);
-        case 128 << 16 | 64: return launch_depth<128, 64, shared>(*conv, *shape, stream);
-        default: return cudaErrorInvalidValue;
-        }
-    if (shape->twins) switch (tile) {
-        case 128 << 16 | 128: return launch_depth<128, 128, twins>(*conv, *shape, stream);
-        case 128 << 16 | 256: return launch_depth<128, 256, twins>(*conv, *shape, stream);
+        case 64 << 16 | 32: return launch_depth<64, 32, true>(*conv, *shape, stream);
+        case 64 << 16 | 64: return launch_depth<64, 64, true>(*conv, *shape, stream);
+        case 128 << 16 | 64: return launch_depth<128, 64, true>(*conv, *shape, stream);
         default: return cudaErrorInvalidValue;
         }
     switch (tile) {
-    case 64 << 16 | 32: return launch_depth<64, 32, alone>(*conv, *shape, stream);
-    case 64 << 16 | 64: return launch_depth<64, 64, alone>(*conv, *shape, stream);
-    case 128 << 16 | 32: return launch_depth<128, 32, alone>(*conv, *shape, stream);
-    case 128 << 16 | 64: return launch_depth<128, 64, alone>(*conv, *shape, stream);
-    case 128 << 16 | 128: return launch_depth<128, 128, alone>(*conv, *shape, stream);
-    case 128 << 16 | 256: return launch_depth<128, 256, alone>(*conv, *shape, stream);
+    case 64 << 16 | 32: return launch_depth<64, 32, false>(*conv, *shape, stream);
+    case 64 << 16 | 64: return launch_depth<64, 64, false>(*conv, *shape, stream);
+    case 128 << 16 | 32: return launch_depth<128, 32, false>(*conv, *shape, stream);
+    case 128 << 16 | 64: return launch_depth<128, 64, false>(*conv, *shape, stream);
+    case 128 << 16 | 128: return launch_depth<128, 128, false>(*conv, *shape, stream);
+    case 128 << 16 | 256: return launch_depth<128, 256, false>(*conv, *shape, stream);
     default: return cudaErrorInvalidValue;
     }
 }

@@ -27,11 +27,6 @@ __device__ static inline void barrier_arrive(uint64_t *barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-// The same at another block's barrier (address_of_block).
-__device__ static inline void barrier_arrive_at(uint32_t address) {
-    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(address) : "memory");
-}
-
 // One arrival, and `bytes` that copies will bring.
 __device__ static inline void barrier_expect(uint64_t *barrier, uint32_t bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
@@ -72,16 +67,6 @@ __device__ static inline void copy_matrix(
         "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], "
         "[%4];" ::"r"(shared_address(to)),
         "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier))
-        : "memory");
-}
-
-// The same for both blocks of a cluster of two: to the same place, counted by each one's barrier.
-__device__ static inline void copy_matrix_to_twins(
-    void *to, const CUtensorMap *map, uint64_t *barrier, int32_t column, int32_t row) {
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
-        "[%1, {%2, %3}], [%4], %5;" ::"r"(shared_address(to)),
-        "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier)), "h"((uint16_t)3)
         : "memory");
 }
 

@@ -14,8 +14,8 @@ extern "C" {
 /*
  * Between the host's C and the kernels, which are C++ for nvcc: what each kernel is told, and who launches it. Pointers
  * are the device's. Launchers queue one grid on `stream` (vt_cuda_stream_native) and return 0 or a code for
- * vt_cuda_check. Kernels sum in float32, in an order that depends on the step alone: an item's bytes do not depend on
- * its batch mates.
+ * vt_cuda_check. Kernels sum in float32, in an order that depends on the step and the kernel alone: an item's bytes do
+ * not depend on its batch mates.
  */
 
 /* Channels per block of planes; kernels take them in fours. */
@@ -71,13 +71,12 @@ int vt_cuda_launch_conv_mma(const struct vt_cuda_conv *conv, void *stream);
 int vt_cuda_launch_conv_stem(const struct vt_cuda_conv *conv, void *stream);
 /*
  * Convolutions of planes by Hopper's warp groups: half x, no picture. Weights are half [n][tap][channel], each tap's
- * channels filled up with zeros to a multiple of `depth`.
+ * channels filled up with zeros to a multiple of this depth, which is the one of the two that wastes less.
  */
+static inline int32_t vt_cuda_wgmma_depth(int64_t lanes) { return lanes % 64 > 0 && lanes % 64 <= 32 ? 32 : 64; }
 struct vt_cuda_wgmma_shape {
     int32_t pixels, channels; /* of a block: 64 by 32 or 64, 128 by 32, 64, 128 or 256 */
-    int32_t depth;            /* of a stage: 32 or 64 */
     int32_t parts;            /* 1, 2, 4 or 8 blocks share the depth */
-    bool twins;               /* two blocks share the weights' copies; with parts 1, and 128 channels or more */
 };
 int vt_cuda_launch_conv_wgmma(const struct vt_cuda_conv *conv, const struct vt_cuda_wgmma_shape *shape, void *stream);
 
